@@ -1,0 +1,1 @@
+"""What makes it happen: Faust apps, engine, settings, CLI."""

@@ -1,0 +1,1 @@
+"""What things are: types, units and bounds.  Imports nothing of ours."""

@@ -1,0 +1,18 @@
+"""What a fold may ask for: records to send, as data.
+
+A fold returns effects and never sends; the engine sends and never decides.
+"""
+
+from typing import NamedTuple
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class Effect(NamedTuple):
+    """One record for Kafka.  *partition* is always chosen by the fold, never by a client's partitioner."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()

@@ -1,0 +1,106 @@
+"""The shape of a keyed stage's fold: what the engine calls, and all that it knows of a stage.
+
+The engine folds a batch as a transaction in memory::
+
+    fold.begin()
+    for record in records: fold.fold(record)      # raises only for a bug
+    folded = fold.commit()
+
+If ``fold`` raises, the engine calls ``abort()``, reads ``culprit``, and folds
+the batch again from its beginning: with ``refuse(record)`` in place of
+``fold(record)`` when the culprit is None, else with that key in ``begin``'s
+*skip*.  Nothing may depend on where a batch begins or ends.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from schemas.effects import Effect, Headers
+
+
+class Record(Protocol):
+    """A record as read from the log.  *timestamp* is its append time in ms; value is never decoded by the engine."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Folded(NamedTuple):
+    """What a batch came to.
+
+    *states*: packed states that changed, by key; None = forgotten.  Each value
+    begins with 8 bytes, big-endian: the offset of the last record folded into
+    it (``stamp``).  *clock_ms* is the partition's clock after the batch.
+    """
+
+    effects: list[Effect]
+    states: dict[bytes, bytes | None]
+    clock_ms: int
+
+
+class Home(NamedTuple):
+    """Where a fold lives.  *epoch* counts from 1, one more for each rebuild."""
+
+    topic: str
+    topic_id: bytes
+    partition: int
+    partitions: int
+    epoch: int
+
+
+class PartitionFold(Protocol):
+    """The fold of one partition of a keyed stage; made when the partition is taken over."""
+
+    culprit: bytes | None
+
+    def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
+        """Begin from what was committed.  *states* is the engine's own table: live, read-only for the fold."""
+
+    def begin(self, skip: Collection[tuple[int, bytes]] = ()) -> None:
+        """Open a batch.  Each (offset, key) in *skip* raised there before: pass it over."""
+
+    def fold(self, record: Record) -> None:
+        """Fold one record; an exception is a bug, and ``culprit`` then names the key it belongs to, or None for the record."""
+
+    def refuse(self, record: Record, bug: BaseException) -> None:
+        """In place of a record whose fold raised: the dead letter ``crashed``."""
+
+    def commit(self) -> Folded:
+        """Close the batch."""
+
+    def abort(self) -> None:
+        """Forget the batch, as if it had never begun."""
+
+
+class StatelessFold(Protocol):
+    """A stage without a table (intake): one record in, effects out."""
+
+    def __call__(self, record: Record) -> list[Effect]: ...
+
+
+STAMP = 8
+
+
+def stamp(offset: int, packed: bytes) -> bytes:
+    """Prefix *packed* with the offset of the last record folded into it."""
+    return offset.to_bytes(STAMP, "big") + packed
+
+
+def stamped_offset(state: bytes) -> int:
+    """Read the offset that ``stamp`` wrote."""
+    return int.from_bytes(state[:STAMP], "big")
+
+
+__all__ = ["STAMP", "Folded", "Headers", "Home", "PartitionFold", "Record", "StatelessFold", "stamp", "stamped_offset"]

@@ -1,0 +1,1 @@
+"""Who else is told: CRM records, dead letters, Redis, telemetry."""
