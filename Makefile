@@ -1,0 +1,72 @@
+# make setup    everything that the others need, on a fresh Debian 12 with Python 3.11; a second run is immediate
+# make test     set-up, lint, every test
+# make demo     three brands on this machine; ends by itself with a summary that reconciles
+# make bench    figures: the engine beside a plain loop and idiomatic Faust; the whole pipeline
+# make lint | fix | lock | kafka-sums | clean
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := setup
+
+BIN := .venv/bin
+LIBS := deploy/kafka/libs
+CODE := $(wildcard schemas streams sinks agents deploy tests benchmarks)
+
+.PHONY: setup system lint fix test demo bench lock kafka-sums clean
+.DELETE_ON_ERROR:
+
+setup: system .venv/installed $(LIBS)/checked
+
+# Debian's packages, only when something is missing.
+system:
+	@deploy/system.sh
+
+# A lock that changed means an environment made anew: nothing that is not in the lock stays.
+.venv/locked: requirements.lock | system
+	@echo "setup: Python packages"
+	@rm -rf .venv
+	@"$$(deploy/system.sh python)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/installed: .venv/locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Kafka's jars; each must be the one that SHA256SUMS names, and no other may be there.
+$(LIBS)/checked: deploy/kafka/pom.xml deploy/kafka/SHA256SUMS | system
+	@echo "setup: Kafka"
+	@rm -rf $(LIBS)
+	@cd deploy/kafka && mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies
+	@cd $(LIBS) && sha256sum --check --strict --quiet ../SHA256SUMS
+	@cd $(LIBS) && LC_ALL=C diff <(ls -- *.jar) <(cut -c67- ../SHA256SUMS) >&2
+	@touch $@
+
+lint: setup
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(CODE)
+
+fix: setup
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+test: lint
+	$(BIN)/pytest
+
+demo: setup
+	@$(BIN)/python -m deploy.demo
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+lock: setup
+	deploy/lock.sh
+
+kafka-sums:
+	cd deploy/kafka && rm -rf libs && mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies && cd libs && LC_ALL=C sha256sum -- *.jar > ../SHA256SUMS
+
+clean:
+	rm -rf .venv $(LIBS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
