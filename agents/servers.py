@@ -1,0 +1,251 @@
+"""Start and end a real Kafka and a real Redis on this machine: for ``huiliu up``, tests and benchmarks.
+
+Both listen on loopback alone, on free ports, keep their data in a temporary
+folder unless told otherwise, and are ended by process id.  They are killed by
+the kernel when the *thread* that started them ends, however it ends, so start
+them from one that lives on (the main thread).
+"""
+
+import base64
+import json
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import redis
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+HOST: Final = "127.0.0.1"
+DEPLOY: Final = Path(__file__).parent.parent / "deploy" / "kafka"
+LIBS: Final = DEPLOY / "libs"
+READY_S: Final = 60
+# Below the kernel's ephemeral range: no outgoing connection can take the port between our look and the server's bind.
+PORTS: Final = range(20_000, 32_000)
+POLL_S: Final = 0.02
+
+
+class ServerFailed(Exception):
+    """A server that did not start; the message ends with the last lines of its log."""
+
+
+class Server:
+    """A running process with its folder.  Leaving it as a context ends it."""
+
+    def __init__(self, name: str, command: list[str], folder: Path, *, temporary: bool) -> None:
+        self.name, self.folder, self.temporary = name, folder, temporary
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C at the terminal is for the parent, which stops its workers first.
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Return when *ready*; raise ``ServerFailed`` if the process ends or 60 s pass before."""
+        deadline = time.monotonic() + READY_S
+        while not ready():
+            if self.process.poll() is not None:
+                raise ServerFailed(f"{self.name} ended with status {self.process.returncode} while starting:\n{self.last_lines()}")
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name} was not ready after {READY_S} s:\n{self.last_lines()}")
+            time.sleep(POLL_S)
+
+    def last_lines(self, count: int = 20) -> str:
+        """Read the end of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+    def stop(self, grace_s: float = 20) -> None:
+        """End the process, gracefully if its data stays, and remove a temporary folder.  Doing it twice is fine."""
+        if self.process.poll() is None and not self.temporary:
+            self.process.terminate()
+            try:
+                self.process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, as ``kill -9`` does; data in a folder of the caller's stays."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        if self.temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+class Kafka(Server):
+    """One broker that is its own controller.  *bootstrap* is its address."""
+
+    bootstrap: str
+
+
+class Redis(Server):
+    """One Redis.  *url* is its address."""
+
+    url: str
+
+
+def start_kafka(folder: Path | None = None, *, jars: Path = LIBS, tuned: bool = False) -> Kafka:
+    """Start Kafka on the data in *folder* (made if absent) and return when it serves.
+
+    The port is the folder's former one, if that is still free.  *tuned* lets
+    the JVM compile fully: slower to start, right for benchmarks.  Raises
+    ``ServerFailed``.
+    """
+    if not any(jars.glob("kafka_*.jar")):
+        raise ServerFailed(f"no Kafka in {jars}: run `make setup`, or name a running one in HUILIU_KAFKA")
+    home, temporary = _home(folder, "kafka")
+    port, controller = _port(home), free_port()
+    properties = home / "server.properties"
+    properties.write_text(_properties(home / "log", port, controller))
+    java = _java(jars, tuned=tuned)
+    if not (home / "log" / "meta.properties").exists():
+        _format(java, properties)
+    server = Kafka("kafka", [*java, "kafka.Kafka", str(properties)], home, temporary=temporary)
+    server.bootstrap = f"{HOST}:{port}"
+    with ExitStack() as undo:
+        undo.callback(server.stop)
+        server.wait_until(lambda: _listens(port))
+        admin = AdminClient({"bootstrap.servers": server.bootstrap, "log_level": 0})
+        server.wait_until(lambda: _has_broker(admin))
+        undo.pop_all()
+    return server
+
+
+def start_redis(folder: Path | None = None) -> Redis:
+    """Start Redis on the data in *folder* (made if absent) and return when it serves.  Raises ``ServerFailed``."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise ServerFailed("no redis-server on PATH: run `make setup`, or name a running one in HUILIU_REDIS")
+    home, temporary = _home(folder, "redis")
+    port = _port(home)
+    kept = "no" if temporary else "yes"
+    options = ["--bind", HOST, "--port", str(port), "--dir", str(home), "--save", "", "--appendonly", kept]
+    server = Redis("redis", [program, *options], home, temporary=temporary)
+    server.url = f"redis://{HOST}:{port}/0"
+    with ExitStack() as undo:
+        undo.callback(server.stop)
+        server.wait_until(lambda: _answers(server.url))
+        undo.pop_all()
+    return server
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on, outside the range of outgoing connections."""
+    return next(port for port in random.sample(PORTS, len(PORTS)) if _free(port))
+
+
+def _home(folder: Path | None, name: str) -> tuple[Path, bool]:
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix=f"huiliu-{name}-")), True
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve(), False
+
+
+def _port(home: Path) -> int:
+    """Choose the port that was used on this folder before, if it is free, so that clients find it again."""
+    noted = home / "port.json"
+    former = json.loads(noted.read_text()) if noted.exists() else None
+    port = former if former is not None and _free(former) else free_port()
+    noted.write_text(json.dumps(port))
+    return port
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # as servers do: a connection of a former run that lingers is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _has_broker(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False
+
+
+def _answers(url: str) -> bool:
+    with redis.Redis.from_url(url, socket_timeout=1) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def _java(jars: Path, *, tuned: bool) -> list[str]:
+    quick = [] if tuned else ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    logging = f"-Dlog4j2.configurationFile={DEPLOY / 'log4j2.properties'}"
+    return ["java", "-Xms128m", "-Xmx1g" if tuned else "-Xmx512m", *quick, logging, "-cp", f"{jars}/*"]
+
+
+def _format(java: list[str], properties: Path) -> None:
+    # Kafka's own ids never begin with a dash, which its tools would take for an option.
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+    tool = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+    done = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise ServerFailed(f"Kafka's data folder could not be formatted:\n{done.stdout}{done.stderr}")
+
+
+def _properties(log: Path, port: int, controller: int) -> str:
+    """Write the broker's settings.
+
+    Voters are named here, not in the metadata log (as ``--standalone`` would),
+    so that the same data starts again on other ports.
+    """
+    return "\n".join(
+        f"{name}={setting}"
+        for name, setting in {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{HOST}:{controller}",
+            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "auto.create.topics.enable": "false",
+            "log.message.timestamp.type": "LogAppendTime",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,  # tests of take-overs would wait for 6 s else
+            "log.cleaner.dedupe.buffer.size": 4194304,
+            "log.dirs": log,
+        }.items()
+    )  # fmt: skip
+
+
+__all__ = ["HOST", "LIBS", "Kafka", "Redis", "Server", "ServerFailed", "free_port", "start_kafka", "start_redis"]
