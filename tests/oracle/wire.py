@@ -1,0 +1,149 @@
+"""A brand's record to the map that it means, or the reason why it means nothing (CONTRACT 2, the first three reasons)."""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, NoReturn
+
+import msgpack
+
+LARGEST: Final = 256 * 1024
+DEEPEST: Final = 32
+BOM: Final = b"\xef\xbb\xbf"
+
+
+class Published(NamedTuple):
+    """A record of a brand's events topic, with its place and Kafka's append time."""
+
+    brand: str
+    partition: int
+    offset: int
+    append_ms: int
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None
+
+
+class Refusal(Exception):
+    """The record belongs to the dead letters, for *reason*."""
+
+    def __init__(self, reason: str, why: str = "") -> None:
+        super().__init__(f"{reason}: {why}")
+        self.reason = reason
+
+
+def event_of(record: Published) -> dict[str, Any]:
+    """Read *record* as one map of attributes and ``data``; raises Refusal."""
+    value = record.value or b""
+    if len(value) > LARGEST:
+        raise Refusal("too_large")
+    headers = {name.lower(): text for name, text in record.headers}
+    content_type = _text(headers.get("content-type", b"")).split(";")[0].strip().lower()
+    if not value:
+        raise Refusal("undecodable", "empty")
+    if content_type.startswith("application/cloudevents-batch"):
+        raise Refusal("not_cloudevent", "batch")
+    attributes = {name[3:]: _text(text) for name, text in headers.items() if name.startswith("ce_")}
+    if attributes and not content_type.startswith("application/cloudevents"):
+        if content_type:
+            attributes["datacontenttype"] = content_type
+        event: Any = {**attributes, "data": decode(value, content_type)}
+    else:
+        event = decode(value, content_type)
+    if isinstance(event, dict) and "data_base64" in event:
+        event["data"] = _data_base64(event)
+    if not isinstance(event, dict) or event.get("specversion") != "1.0":
+        raise Refusal("not_cloudevent")
+    for name in ("id", "type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise Refusal("not_cloudevent", name)
+    return event
+
+
+def decode(value: bytes, content_type: str) -> Any:
+    """Decode *value* as its content type says, or else by its first byte."""
+    if "msgpack" in content_type:
+        return _msgpack(value)
+    if "json" in content_type:
+        return _json(value)
+    stripped = value.removeprefix(BOM).lstrip()
+    return _json(value) if stripped[:1] in b'{["-0123456789tfn' else _msgpack(value)
+
+
+def _data_base64(event: dict[str, Any]) -> Any:
+    try:
+        packed = base64.b64decode(event.pop("data_base64"), validate=True)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise Refusal("undecodable", "base64") from error
+    return decode(packed, str(event.get("datacontenttype", "application/json")))
+
+
+def _text(header: bytes) -> str:
+    try:
+        return header.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal("undecodable", "header") from error
+
+
+def _json(value: bytes) -> Any:
+    try:
+        decoded = json.loads(
+            value.removeprefix(BOM).decode(),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_refuse,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Refusal("undecodable", "json") from error
+    return _sound(decoded, 1)
+
+
+def _msgpack(value: bytes) -> Any:
+    try:
+        decoded = msgpack.unpackb(value, object_pairs_hook=_no_duplicates, ext_hook=_refuse_ext, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+        raise Refusal("undecodable", "msgpack") from error
+    return _sound(decoded, 1)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _refuse_ext(code: int, _body: bytes) -> NoReturn:
+    raise ValueError(code)
+
+
+def _no_duplicates(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if not isinstance(key, str) or key in found:
+            raise ValueError(repr(key))
+        found[key] = value
+    return found
+
+
+def _sound(value: Any, depth: int) -> Any:
+    """Refuse what JSON and MessagePack can carry but an event may not."""
+    match value:
+        case dict() | list():
+            if depth > DEEPEST:
+                raise Refusal("undecodable", "depth")
+            for part in value.items() if isinstance(value, dict) else enumerate(value):
+                _sound(part[0], depth)
+                _sound(part[1], depth + 1)
+        case str():
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise Refusal("undecodable", "surrogate")
+        case bool() | None:
+            pass
+        case int():
+            if not -(2**63) <= value < 2**64:
+                raise Refusal("undecodable", "integer")
+        case float():
+            if not math.isfinite(value):
+                raise Refusal("undecodable", "float")
+        case _:
+            raise Refusal("undecodable", type(value).__name__)
+    return value
