@@ -1,0 +1,63 @@
+"""Keyed hashes: who a member is inside, and outside at each brand; what a duplicate is known by.
+
+Source: CONTRACT 2, 3 and 4.
+"""
+
+from base64 import b32encode
+from hashlib import blake2b
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.scalars import MemberKey
+
+MEMBER_BYTES: Final = 16
+ID_BYTES: Final = 6
+BODY_BYTES: Final = 4
+
+
+class Secrets(Struct, frozen=True):
+    """Three secrets of 32 bytes each.  Another member secret is another set of members."""
+
+    member: bytes
+    pairwise: bytes
+    dedupe: bytes
+
+    def __repr__(self) -> str:
+        """Never print a secret."""
+        return "Secrets(…)"
+
+
+class Keys:
+    """The hashes under one set of secrets.  Each is begun once and copied: that is cheaper than keying it anew."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        """Take *secrets* for good."""
+        self._member = blake2b(key=secrets.member, digest_size=MEMBER_BYTES)
+        self._pairwise = blake2b(key=secrets.pairwise, digest_size=MEMBER_BYTES)
+        self._id = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-id")
+        self._body = blake2b(key=secrets.dedupe, digest_size=BODY_BYTES, person=b"huiliu-body")
+
+    def member(self, kind: str, scope: str, identity: str) -> MemberKey:
+        """Key the member that *identity* of type *kind* belongs to within *scope* (empty = everywhere)."""
+        digest = self._member.copy()
+        digest.update(f"{kind}\0{scope}\0{identity}".encode())
+        return digest.digest()
+
+    def pairwise(self, brand: str, member: MemberKey) -> str:
+        """Name *member* towards *brand*; two brands can't join by it."""
+        digest = self._pairwise.copy()
+        digest.update(brand.encode() + b"\0" + member)
+        return b32encode(digest.digest()).decode().rstrip("=").lower()
+
+    def event_id(self, source: str, identifier: str) -> bytes:
+        """Hash (brand, source, id); the brand is part of *source*, which holds no NUL."""
+        digest = self._id.copy()
+        digest.update(f"{source}\0{identifier}".encode())
+        return digest.digest()
+
+    def body(self, canonical: bytes) -> bytes:
+        """Hash an event's canonical encoding."""
+        digest = self._body.copy()
+        digest.update(canonical)
+        return digest.digest()
