@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from schemas.envelope import Origin
 from schemas.scalars import MemberKey
 
 MEMBER_BYTES: Final = 16
@@ -36,6 +37,8 @@ class Keys:
         self._member = blake2b(key=secrets.member, digest_size=MEMBER_BYTES)
         self._pairwise = blake2b(key=secrets.pairwise, digest_size=MEMBER_BYTES)
         self._id = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-id")
+        self._natural = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-natural")
+        self._record = blake2b(key=secrets.pairwise, digest_size=MEMBER_BYTES, person=b"huiliu-record")
         self._body = blake2b(key=secrets.dedupe, digest_size=BODY_BYTES, person=b"huiliu-body")
 
     def member(self, kind: str, scope: str, identity: str) -> MemberKey:
@@ -61,3 +64,18 @@ class Keys:
         digest = self._body.copy()
         digest.update(canonical)
         return digest.digest()
+
+    def natural(self, *parts: str) -> bytes:
+        """Hash a natural key: conversation and message, reward and status."""
+        digest = self._natural.copy()
+        digest.update("\0".join(parts).encode())
+        return digest.digest()
+
+    def record_id(self, origin: Origin, member: bytes, effect: str) -> str:
+        """Name what *effect* sends on account of the record at *origin*: the same again after any replay.
+
+        Source: DESIGN 2 (law 4).
+        """
+        digest = self._record.copy()
+        digest.update(b"%b%d:%d:%b%b" % (origin.topic_id, origin.partition, origin.offset, member, effect.encode()))
+        return digest.hexdigest()

@@ -8,22 +8,14 @@ Source: RULES 2.
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 86_400_000
+from schemas.rules import DAY_MS, granularity_ms
+
 _SLOT_MS: Final = 900_000  # no time zone changes its offset within a quarter of an hour
 _SLOTS: Final = 4_096
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-
-
-def granularity(window_ms: int) -> int:
-    """Choose the bucket of a window: a minute up to 2 h, an hour up to 3 d, else a day.  All in ms."""
-    if window_ms <= 2 * HOUR_MS:
-        return MINUTE_MS
-    return HOUR_MS if window_ms <= 3 * DAY_MS else DAY_MS
 
 
 class Clockwork:
@@ -67,7 +59,27 @@ class Clockwork:
         return offset
 
 
+class Window(NamedTuple):
+    """So many buckets, the present one included."""
+
+    clock: Clockwork
+    width: int
+
+    def oldest(self, now_ms: int) -> int:
+        """Number the oldest bucket that still counts at *now_ms*."""
+        return self.clock.bucket(now_ms) - self.width + 1
+
+    def leaves(self, bucket: int) -> int:
+        """Tell the clock (ms) at which *bucket* stops counting."""
+        return self.clock.start(bucket + self.width)
+
+
+def window(within_ms: int, timezone: str) -> Window:
+    """Give the window of a rule; its days are those of *timezone*."""
+    grain_ms = granularity_ms(within_ms)
+    return Window(_clockwork(grain_ms, timezone if grain_ms == DAY_MS else "UTC"), within_ms // grain_ms)
+
+
 @cache
-def clockwork(grain_ms: int, timezone: str) -> Clockwork:
-    """Give the clockwork of a granularity and zone, made once."""
-    return Clockwork(grain_ms, timezone if grain_ms == DAY_MS else "UTC")
+def _clockwork(grain_ms: int, timezone: str) -> Clockwork:
+    return Clockwork(grain_ms, timezone)

@@ -1,0 +1,42 @@
+"""What the members fold decides, as data; the agents hand it to the sinks.
+
+Source: DESIGN 2 (law 5), CONTRACT 2 and 3.
+"""
+
+from typing import NamedTuple
+
+from schemas.crm import CrmRecord
+from schemas.envelope import Event
+from schemas.refusals import Refused
+
+
+class DeadLetter(NamedTuple):
+    """A brand's event is refused after intake had let it in."""
+
+    event: Event
+    refused: Refused
+
+
+class Noted(NamedTuple):
+    """Something that an operator should be able to count: *what* of the closed list below, *times*, at *brand*."""
+
+    what: str
+    brand: str
+    times: int
+
+
+REPLAYED = "replayed"
+DUPLICATE = "duplicate"
+REFUND_WITHOUT_ORDER = "refund_without_order"
+VALUES_FORGOTTEN = "values_forgotten"
+NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN)
+
+Decision = CrmRecord | DeadLetter | Noted
+
+
+class Decided(NamedTuple):
+    """What a batch of a partition came to: decisions in order, packed states that changed, the clock."""
+
+    decisions: list[Decision]
+    states: dict[bytes, bytes | None]
+    clock_ms: int

@@ -1,0 +1,297 @@
+"""What a member did, applied to what a brand remembers of them.
+
+``apply`` takes one accepted event.  Whatever it counts for goes in as a
+``Contribution``, and what it undoes (a cancel, a refund, a recall) comes out
+as the same one, so the order of arrival is of no account.
+
+Hot path: about 4 µs an event with 20 tags; states are edited in place, they
+belong to the batch's working set.
+
+Source: RULES 3 and 4, CONTRACT 2 (duplicates by natural key).
+"""
+
+from typing import Final, TypeVar
+
+from schemas import envelope as facts
+from schemas.envelope import Event
+from schemas.state import (
+    KEPT_MS,
+    ORDERS,
+    RING,
+    BrandState,
+    Message,
+    Score,
+    Shop,
+    StatusRecord,
+    Talk,
+    order_first_ms,
+    pack_order,
+    unpack_order,
+)
+from streams import counters, dedupe, engagement, orders
+from streams.keys import Keys
+from streams.orders import Contradiction, Contribution
+from streams.ruleset import ACTIVE, Plan, SetPlan
+
+T = TypeVar("T")
+NONE: Final[frozenset[str]] = frozenset()
+DAY_MS: Final = 86_400_000
+SHRUNK: Final = 10 * ORDERS
+"""Orders beyond this many go whole, oldest first: a till that books everything on one member stays bounded."""
+
+
+class Acts:
+    """Applies events under *plan* at the clock *now_ms*; counts in *forgotten* the values that had to go."""
+
+    __slots__ = ("forgotten", "keys", "now_ms", "offset", "orphans", "plan")
+
+    def __init__(self, plan: Plan, now_ms: int, offset: int, keys: Keys) -> None:
+        self.plan, self.now_ms, self.offset, self.keys = plan, now_ms, offset, keys
+        self.forgotten = 0
+        self.orphans = 0
+
+    def apply(self, state: BrandState, event: Event) -> None:
+        """Count *event*, which is accepted, into *state*."""
+        t_ms = event.time_ms
+        if not state.first_ms or t_ms < state.first_ms:
+            state.first_ms = t_ms
+        match event.facts:
+            case facts.Click() as click:
+                state.click_ms = max(state.click_ms, t_ms)
+                self._count_in(state, self._act(event, "click", click.sku, click.category))
+            case facts.Share() as share:
+                state.share_ms = max(state.share_ms, t_ms)
+                self._count_in(state, self._act(event, "share", share.sku, share.category))
+            case facts.Order() as order:
+                state.order_ms = max(state.order_ms, t_ms)
+                self._order(state, event, order)
+            case facts.Chat() as chat:
+                self._chat(state, event, chat)
+            case facts.Coupon() as coupon:
+                if coupon.reward_id is not None:
+                    state.coupons = dedupe.push(state.coupons, coupon_key(self.keys, coupon.reward_id, coupon.status))
+                self._count_in(state, self._act(event, f"coupon.{coupon.status}"))
+            case facts.ConsentGiven():
+                pass
+
+    def _act(self, event: Event, name: str, sku: str | None = None, category: str | None = None) -> Contribution:
+        return Contribution(
+            name,
+            event.time_ms,
+            self.offset,
+            event.id,
+            _weight(self.plan.brand, name),
+            _weight(self.plan.alliance, name),
+            0,
+            "",
+            frozenset((sku,)) if sku else NONE,
+            frozenset((category,)) if category else NONE,
+        )
+
+    def _count_in(self, state: BrandState, act: Contribution) -> None:
+        plan, now_ms, name, t_ms = self.plan, self.now_ms, act.name, act.time_ms
+        if name in ACTIVE and t_ms > state.active_ms:
+            state.active_ms = t_ms
+        for counter in plan.by_event.get(name, ()):
+            if act.offset <= counter.since_offset:
+                continue
+            if counter.kind == "count":
+                counters.add(counter, state.counts, t_ms, now_ms, 1)
+            elif counter.kind == "sum":
+                if act.net_minor and counter.currency == act.currency:
+                    counters.add(counter, state.counts, t_ms, now_ms, act.net_minor)
+            elif values := act.skus if counter.dimension == "sku" else act.categories:
+                self.forgotten += counters.add_values(counter, state, sorted(values), t_ms, now_ms, act.id)
+        if name in plan.evidence:
+            counters.remember(state.recent.setdefault(name, []), t_ms, act.id)
+        if act.weight and plan.brand is not None and plan.brand.decay is not None:
+            state.score = state.score or Score()
+            engagement.add(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
+        if act.alliance_weight and plan.alliance is not None and plan.alliance.decay is not None:
+            state.alliance = state.alliance or Score()
+            engagement.add(state.alliance, act.alliance_weight, t_ms, now_ms, plan.alliance.decay)
+
+    def _count_out(self, state: BrandState, act: Contribution) -> None:
+        plan, now_ms, t_ms = self.plan, self.now_ms, act.time_ms
+        for counter in plan.by_event.get(act.name, ()):
+            if act.offset <= counter.since_offset:
+                continue
+            if counter.kind == "count":
+                counters.add(counter, state.counts, t_ms, now_ms, -1)
+            elif counter.kind == "sum":
+                if act.net_minor and counter.currency == act.currency:
+                    counters.add(counter, state.counts, t_ms, now_ms, -act.net_minor)
+            elif values := act.skus if counter.dimension == "sku" else act.categories:
+                counters.take_out_values(counter, state, sorted(values), t_ms, act.id)
+        if act.name in state.recent:
+            counters.forget(state.recent[act.name], t_ms, act.id)
+        if act.weight and state.score is not None and plan.brand is not None and plan.brand.decay is not None:
+            engagement.take_out(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
+        if act.alliance_weight and state.alliance is not None and plan.alliance is not None and plan.alliance.decay is not None:
+            engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, plan.alliance.decay)
+
+    def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
+        shop = state.shop = state.shop or Shop()
+        name = f"order.{order_facts.status}"
+        if name in ACTIVE and event.time_ms > state.active_ms:
+            state.active_ms = event.time_ms
+        packed = shop.orders.get(order_facts.order_id)
+        order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
+        before, spent_before = orders.contributions(order), orders.counts(order)
+        record = StatusRecord(
+            order_facts.version,
+            event.time_ms,
+            self.offset,
+            order_facts.total_minor,
+            order_facts.currency,
+            _weight(self.plan.brand, name),
+            _weight(self.plan.alliance, name),
+            event.id,
+            order_facts.lines,
+        )
+        orders.take(order, order_facts, record)
+        after = orders.contributions(order)
+        for status in sorted(before.keys() | after.keys()):
+            was, becomes = before.get(status), after.get(status)
+            if was != becomes:
+                if was is not None:
+                    self._count_out(state, was)
+                if becomes is not None:
+                    self._count_in(state, becomes)
+        if order_facts.status == orders.REFUNDED:
+            self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
+            self.orphans += not order.versions
+        _spend(shop, spent_before, orders.counts(order))
+        shop.orders[order_facts.order_id] = pack_order(order)
+        self._bound(shop, is_new=packed is None)
+
+    def _bound(self, shop: Shop, *, is_new: bool) -> None:
+        """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older."""
+        today = self.now_ms // DAY_MS
+        if shop.pruned_day < today:
+            shop.pruned_day = today
+            for old in [key for key, packed in shop.orders.items() if order_first_ms(packed) < self.now_ms - KEPT_MS]:
+                del shop.orders[old]
+        surplus = len(shop.orders) - ORDERS
+        if not is_new or surplus <= 0:
+            return
+        by_age = sorted((order_first_ms(packed), key) for key, packed in shop.orders.items())
+        order = unpack_order(shop.orders[by_age[surplus - 1][1]])
+        orders.shrink(order)
+        shop.orders[by_age[surplus - 1][1]] = pack_order(order)
+        if len(shop.orders) > SHRUNK:
+            del shop.orders[by_age[0][1]]
+
+    def _chat(self, state: BrandState, event: Event, chat: facts.Chat) -> None:
+        talk = state.talk = state.talk or Talk()
+        key = message_key(self.keys, chat)
+        if chat.msgtype == "recall":
+            _push(talk.messages, Message(key, "", event.time_ms, self.offset, 0.0, 0.0, "", ()))
+            self._recall(state, talk, recall_key(self.keys, chat), chat.direction)
+            return
+        state.chat_ms = max(state.chat_ms, event.time_ms)
+        name = f"chat.{chat.direction}"
+        if name in ACTIVE and event.time_ms > state.active_ms:
+            state.active_ms = event.time_ms
+        matched = self.plan.matcher.match(chat.text) if chat.text and name == "chat.in" else ()
+        act = self._act(event, name)
+        recalled = _directed(key, chat.direction) in talk.recalled
+        message = Message(key, "" if recalled else name, act.time_ms, act.offset, act.weight, act.alliance_weight, act.id, matched)
+        _push(talk.messages, message)
+        if not recalled:
+            self._count_in(state, act)
+            self._count_keywords(state, message, 1)
+
+    def _recall(self, state: BrandState, talk: Talk, key: bytes, direction: str) -> None:
+        """Take the message *key* of *direction* out; one that has not come yet will count nowhere when it comes."""
+        for index, message in enumerate(talk.messages):
+            if message.key == key and message.name == f"chat.{direction}":
+                talk.messages[index] = Message(key, "", message.time_ms, message.offset, 0.0, 0.0, "", ())
+                self._count_out(state, _said(message))
+                self._count_keywords(state, message, -1)
+                return
+        _push(talk.recalled, _directed(key, direction))
+
+    def _count_keywords(self, state: BrandState, message: Message, by: int) -> None:
+        for counter in self.plan.keywords:
+            if counter.id in message.keywords and message.offset > counter.since_offset:
+                counters.add(counter, state.counts, message.time_ms, self.now_ms, by)
+                recent = state.recent.setdefault(counter.id, [])
+                if by > 0:
+                    counters.remember(recent, message.time_ms, message.id)
+                else:
+                    counters.forget(recent, message.time_ms, message.id)
+
+
+def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction:
+    """Tell whether *event* repeats, by its natural key, what *state* has; or contradicts it.
+
+    An order by its versions and refunds for as long as it is kept; a message
+    and a coupon's status among the last 64.
+    """
+    match event.facts:
+        case facts.Order() as order if state.shop is not None and order.order_id in state.shop.orders:
+            return orders.known(unpack_order(state.shop.orders[order.order_id]), order)
+        case facts.Chat() as chat if state.talk is not None:
+            key = message_key(keys, chat)
+            return any(message.key == key for message in state.talk.messages)
+        case facts.Coupon(status=status, reward_id=str(reward_id)):
+            key = coupon_key(keys, reward_id, status)
+            return dedupe.find(state.coupons, len(key), key) >= 0
+    return False
+
+
+def coupon_key(keys: Keys, reward_id: str, status: str) -> bytes:
+    """Hash what makes a reward's status one."""
+    return keys.natural("coupon", reward_id, status)
+
+
+def message_key(keys: Keys, chat: facts.Chat) -> bytes:
+    """Hash what makes a message one."""
+    return keys.natural("chat", chat.conversation_id, chat.message_id)
+
+
+def recall_key(keys: Keys, chat: facts.Chat) -> bytes:
+    """Hash what makes the message that *chat* recalls one."""
+    return keys.natural("chat", chat.conversation_id, chat.recalls or "")
+
+
+def _directed(key: bytes, direction: str) -> bytes:
+    return key + direction.encode()
+
+
+def _said(message: Message) -> Contribution:
+    return Contribution(
+        message.name,
+        message.time_ms,
+        message.offset,
+        message.id,
+        message.weight,
+        message.alliance_weight,
+        0,
+        "",
+        NONE,
+        NONE,
+    )
+
+
+def _weight(owned: SetPlan | None, name: str) -> float:
+    return owned.weights.get(name, 0.0) if owned is not None else 0.0
+
+
+def _spend(shop: Shop, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:
+    if before == after:
+        return
+    shop.count += after[0] - before[0]
+    for (counts, currency, net), sign in ((before, -1), (after, 1)):
+        if counts:
+            shop.spend[currency] = shop.spend.get(currency, 0) + sign * net
+            if not shop.spend[currency]:
+                del shop.spend[currency]
+
+
+def _push(ring: list[T], entry: T) -> None:
+    """Put *entry* last; the oldest of more than 64 goes."""
+    ring.append(entry)
+    if len(ring) > RING:
+        del ring[0]

@@ -1,0 +1,163 @@
+"""Counters: how often, how much, which values, in buckets of time.
+
+A counter adds what an event brings into the event's own bucket and takes it
+out of the same one, so its content is a function of the events that count.
+Buckets that no clock to come can reach are dropped when a new one opens.
+
+This module is on the hot path (about 0.4 µs a counter and event), hence plain
+dicts edited in place; they belong to the batch's working set.
+
+Source: RULES 2 and 3.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.state import EVIDENCE, VALUES, BrandState, Buckets, Recent, Value
+from streams.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a counter counts, from the record after *since_offset* on.
+
+    *kind*: ``count``, ``sum`` (of *currency*), ``values`` (of *dimension*) or
+    ``keywords`` (*words*, as written).
+    """
+
+    id: int
+    kind: str
+    events: tuple[str, ...]
+    window: Window
+    since_offset: int
+    currency: str | None = None
+    dimension: str | None = None
+    words: tuple[str, ...] = ()
+
+
+def add(counter: Counter, counts: dict[int, Buckets], t_ms: int, now_ms: int, amount: int) -> None:
+    """Add *amount* to the bucket of *t_ms*, unless it counts no longer at *now_ms*; 0 leaves nothing behind."""
+    window = counter.window
+    bucket = window.clock.bucket(t_ms)
+    oldest = window.oldest(now_ms)
+    if bucket < oldest:
+        return
+    buckets = counts.get(counter.id)
+    if buckets is None:
+        counts[counter.id] = {bucket: amount}
+        return
+    if bucket in buckets:
+        buckets[bucket] += amount
+        if not buckets[bucket]:
+            del buckets[bucket]
+        return
+    for old in [b for b in buckets if b < oldest]:
+        del buckets[old]
+    buckets[bucket] = amount
+
+
+def total(counter: Counter, state: BrandState, now_ms: int) -> int:
+    """Sum the buckets that count at *now_ms*."""
+    buckets = state.counts.get(counter.id)
+    if not buckets:
+        return 0
+    oldest = counter.window.oldest(now_ms)
+    return sum(n for bucket, n in buckets.items() if bucket >= oldest)
+
+
+def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) -> int:
+    """Tell the clock (ms) at which a total of at least *least* falls below it for want of new events."""
+    buckets = state.counts[counter.id]
+    oldest = counter.window.oldest(now_ms)
+    left = sum(n for bucket, n in buckets.items() if bucket >= oldest)
+    for bucket in sorted(buckets):
+        if bucket >= oldest:
+            left -= buckets[bucket]
+            if left < least:
+                return counter.window.leaves(bucket)
+    raise AssertionError(f"counter {counter.id} never falls below {least}")
+
+
+def add_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms: int, now_ms: int, event: str) -> int:
+    """Count one event for each of *values*; returns how many old values had to go, for 64 are kept."""
+    window = counter.window
+    bucket = window.clock.bucket(t_ms)
+    oldest = window.oldest(now_ms)
+    if bucket < oldest:
+        return 0
+    kept = state.values.setdefault(counter.id, {})
+    for text in values:
+        value = kept.get(text)
+        if value is None:
+            value = kept[text] = Value({}, [])
+        value.buckets[bucket] = value.buckets.get(bucket, 0) + 1
+        remember(value.recent, t_ms, event)
+    if len(kept) <= VALUES:
+        return 0
+    return _forget_values(kept, oldest)
+
+
+def take_out_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms: int, event: str) -> None:
+    """Undo ``add_values`` of the same event; what was forgotten since stays forgotten."""
+    kept = state.values.get(counter.id)
+    if kept is None:
+        return
+    bucket = counter.window.clock.bucket(t_ms)
+    for text in values:
+        value = kept.get(text)
+        if value is None or bucket not in value.buckets:
+            continue
+        value.buckets[bucket] -= 1
+        if not value.buckets[bucket]:
+            del value.buckets[bucket]
+        forget(value.recent, t_ms, event)
+        if not value.buckets:
+            del kept[text]
+
+
+def latest_buckets(counter: Counter, state: BrandState, now_ms: int) -> list[int]:
+    """List the latest bucket of each value that counts at *now_ms*, latest first."""
+    oldest = counter.window.oldest(now_ms)
+    latest = [max(value.buckets) for value in state.values.get(counter.id, {}).values()]
+    return sorted((bucket for bucket in latest if bucket >= oldest), reverse=True)
+
+
+def leader(counter: Counter, state: BrandState, now_ms: int) -> tuple[int, str] | None:
+    """Find the count and the value that is counted most at *now_ms*; of equals the lowest by code point."""
+    oldest = counter.window.oldest(now_ms)
+    best: tuple[int, str] | None = None
+    for text, value in state.values.get(counter.id, {}).items():
+        n = sum(count for bucket, count in value.buckets.items() if bucket >= oldest)
+        if n and (best is None or n > best[0] or (n == best[0] and text < best[1])):
+            best = (n, text)
+    return best
+
+
+def remember(recent: Recent, t_ms: int, event: str) -> None:
+    """Keep the id of *event* if it is among the latest five."""
+    entry = (t_ms, event)
+    if recent and entry < recent[-1]:
+        recent.append(entry)
+        recent.sort()
+    else:
+        recent.append(entry)
+    if len(recent) > EVIDENCE:
+        del recent[0]
+
+
+def forget(recent: Recent, t_ms: int, event: str) -> None:
+    """Drop the id of an event that counts no longer."""
+    if (t_ms, event) in recent:
+        recent.remove((t_ms, event))
+
+
+def _forget_values(kept: dict[str, Value], oldest: int) -> int:
+    """Drop what counts no longer, then the oldest by (latest bucket, value), until 64 are left."""
+    for text in [text for text, value in kept.items() if max(value.buckets) < oldest]:
+        del kept[text]
+    surplus = len(kept) - VALUES
+    if surplus <= 0:
+        return 0
+    for _, text in sorted((max(value.buckets), text) for text, value in kept.items())[:surplus]:
+        del kept[text]
+    return surplus

@@ -1,0 +1,303 @@
+"""Tags: which hold at a clock, until when at the earliest, and by what evidence.
+
+A rule is a tree of tests.  Each test answers three questions about a brand's
+state of a member: does it hold now, at which clock may that change though
+nothing happens, and which events speak for it.
+
+Source: RULES 3.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from schemas.scalars import instant_text
+from schemas.state import EVIDENCE, NEVER, BrandState, Recent
+from streams import counters, engagement
+from streams.counters import Counter
+from streams.engagement import Decay
+from streams.windows import Window
+
+Evidence = int | float | str | bool
+"""A count, an amount in minor units, a score, an instant's RFC 3339 text, or whether a composed rule holds."""
+
+
+class Found(NamedTuple):
+    """Whether a test holds, and the clock (ms) from which that may change by itself."""
+
+    holds: bool
+    due_ms: int
+
+
+NO = Found(False, NEVER)
+
+
+class Test(Protocol):
+    """One clause of a rule."""
+
+    def check(self, state: BrandState, now_ms: int, /) -> Found:
+        """Tell whether the clause holds for *state* at the clock *now_ms*."""
+
+    def value(self, state: BrandState, now_ms: int, /) -> Evidence:
+        """Give what was found, in the rule's own unit."""
+
+    def recent(self, state: BrandState, now_ms: int, /) -> Recent:
+        """List the latest events that count, in any order; there may be more than five."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """``count``, ``sum`` and ``keywords``: a total reaches *least*."""
+
+    counter: Counter
+    least: int
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        if counters.total(self.counter, state, now_ms) < self.least:
+            return NO
+        return Found(True, counters.falls_below(self.counter, state, now_ms, self.least))
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return counters.total(self.counter, state, now_ms)
+
+    def recent(self, state: BrandState, now_ms: int) -> Recent:
+        keys: Sequence[str | int] = (self.counter.id,) if self.counter.kind == "keywords" else self.counter.events
+        window = self.counter.window
+        oldest = window.oldest(now_ms)
+        return [e for key in keys for e in state.recent.get(key, ()) if window.clock.bucket(e[0]) >= oldest]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyValues:
+    """``distinct``: so many different values."""
+
+    counter: Counter
+    least: int
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        latest = counters.latest_buckets(self.counter, state, now_ms)
+        if len(latest) < self.least:
+            return NO
+        return Found(True, self.counter.window.leaves(latest[self.least - 1]))
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return len(counters.latest_buckets(self.counter, state, now_ms))
+
+    def recent(self, state: BrandState, now_ms: int) -> Recent:
+        window = self.counter.window
+        oldest = window.oldest(now_ms)
+        kept = state.values.get(self.counter.id, {}).values()
+        return [e for value in kept for e in value.recent if window.clock.bucket(e[0]) >= oldest]
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """``top``: the value that is counted most, if often enough.  The tag is named after it."""
+
+    counter: Counter
+    least: int
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        found = counters.leader(self.counter, state, now_ms)
+        if found is None or found[0] < self.least:
+            return NO
+        oldest = self.counter.window.oldest(now_ms)
+        buckets = state.values[self.counter.id][found[1]].buckets
+        return Found(True, self.counter.window.leaves(min(b for b in buckets if b >= oldest)))
+
+    def text(self, state: BrandState, now_ms: int) -> str:
+        """Give the value that leads; only where ``check`` holds."""
+        found = counters.leader(self.counter, state, now_ms)
+        return found[1] if found is not None else ""
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        found = counters.leader(self.counter, state, now_ms)
+        return found[0] if found is not None else 0
+
+    def recent(self, state: BrandState, now_ms: int) -> Recent:
+        found = counters.leader(self.counter, state, now_ms)
+        return state.values[self.counter.id][found[1]].recent if found is not None else []
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """``silent``: acted here once, and not for so many buckets."""
+
+    window: Window
+    events: tuple[str, ...]
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        if not state.active_ms:
+            return NO
+        bucket = self.window.clock.bucket(state.active_ms)
+        if bucket < self.window.oldest(now_ms):
+            return Found(True, NEVER)
+        return Found(False, self.window.leaves(bucket))
+
+    def value(self, state: BrandState, _now_ms: int) -> Evidence:
+        """Give the latest act."""
+        return instant_text(state.active_ms)
+
+    def recent(self, state: BrandState, _now_ms: int) -> Recent:
+        return [entry for name in self.events for entry in state.recent.get(name, ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """``engagement``: the score is at least *least*."""
+
+    decay: Decay
+    shared: bool
+    least: float
+    events: tuple[str, ...]
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        score = state.alliance if self.shared else state.score
+        value = engagement.at(score, now_ms, self.decay)
+        if value < self.least:
+            return NO
+        return Found(True, self.decay.lasts(value, self.least, now_ms) if value else NEVER)
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return engagement.at(state.alliance if self.shared else state.score, now_ms, self.decay)
+
+    def recent(self, state: BrandState, _now_ms: int) -> Recent:
+        return [entry for name in self.events for entry in state.recent.get(name, ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """Another tag holds; for a ``top`` tag (*any_value*), with whatever value.  That tag was judged before."""
+
+    name: str
+    any_value: bool
+
+    def check(self, state: BrandState, _now_ms: int) -> Found:
+        if self.any_value:
+            return Found(any(name.startswith(self.name + ":") for name in state.tags), NEVER)
+        return Found(self.name in state.tags, NEVER)
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return self.check(state, now_ms).holds
+
+    def recent(self, _state: BrandState, _now_ms: int) -> Recent:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """``all``."""
+
+    clauses: tuple[Test, ...]
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        found = [clause.check(state, now_ms) for clause in self.clauses]
+        return Found(all(one.holds for one in found), min((one.due_ms for one in found), default=NEVER))
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return self.check(state, now_ms).holds
+
+    def recent(self, state: BrandState, now_ms: int) -> Recent:
+        return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """``any``."""
+
+    clauses: tuple[Test, ...]
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        found = [clause.check(state, now_ms) for clause in self.clauses]
+        return Found(any(one.holds for one in found), min((one.due_ms for one in found), default=NEVER))
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return self.check(state, now_ms).holds
+
+    def recent(self, state: BrandState, now_ms: int) -> Recent:
+        return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
+
+
+@dataclass(frozen=True, slots=True)
+class Negated:
+    """``not``: what speaks for its clause does not speak for it."""
+
+    clause: Test
+
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        found = self.clause.check(state, now_ms)
+        return Found(not found.holds, found.due_ms)
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return self.check(state, now_ms).holds
+
+    def recent(self, _state: BrandState, _now_ms: int) -> Recent:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag as it is judged.  *version* is its rule set's; *currency* that of a ``sum``."""
+
+    name: str
+    test: Test
+    version: int
+    families: frozenset[str]
+    currency: str | None = None
+
+
+class Change(NamedTuple):
+    """A tag was entered or exited; *value* and *events* (latest last) are the evidence."""
+
+    tag: str
+    entered: bool
+    value: Evidence
+    currency: str | None
+    events: tuple[str, ...]
+    version: int
+
+
+def judge(tags: Iterable[Tag], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
+    """Bring ``state.tags`` up to the clock *now_ms* for *tags*, which come in the order of their references.
+
+    Returns what changed, by tag and exits first, and the clock at which one of
+    *tags* may change by itself.
+    """
+    changes: list[Change] = []
+    due = NEVER
+    held = state.tags
+    for tag in tags:
+        holds, tag_due = tag.test.check(state, now_ms)
+        due = min(due, tag_due)
+        if isinstance(tag.test, Leader):
+            _judge_leader(tag, tag.test, holds, state, now_ms, changes)
+        elif holds != (tag.name in held):
+            changes.append(describe(tag, tag.name, holds, state, now_ms))
+            if holds:
+                held[tag.name] = now_ms
+            else:
+                del held[tag.name]
+    return changes, due
+
+
+def _judge_leader(tag: Tag, test: Leader, holds: bool, state: BrandState, now_ms: int, changes: list[Change]) -> None:
+    name = f"{tag.name}:{test.text(state, now_ms)}" if holds else None
+    for before in [old for old in state.tags if old.startswith(tag.name + ":") and old != name]:
+        changes.append(describe(tag, before, False, state, now_ms))
+        del state.tags[before]
+    if name is not None and name not in state.tags:
+        changes.append(describe(tag, name, True, state, now_ms))
+        state.tags[name] = now_ms
+
+
+def describe(tag: Tag, name: str, entered: bool, state: BrandState, now_ms: int) -> Change:
+    """Say that *tag*, as *name*, was entered or exited, with what speaks for it now."""
+    latest = sorted(set(tag.test.recent(state, now_ms)))[-EVIDENCE:]
+    return Change(
+        name,
+        entered,
+        tag.test.value(state, now_ms),
+        tag.currency,
+        tuple(event for _, event in latest),
+        tag.version,
+    )
