@@ -1,0 +1,103 @@
+"""Kafka clients as the settings say: address and login, in each library's own words."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError as KafkaPythonError
+
+from agents.settings import BadSettings, Settings
+
+PATIENCE_S: Final = 30
+
+
+def librdkafka(settings: Settings) -> dict[str, Any]:
+    """Give confluent-kafka's configuration."""
+    found: dict[str, Any] = {"bootstrap.servers": settings.bootstrap()}
+    if settings.kafka_security != "plaintext":
+        found |= {"security.protocol": settings.kafka_security.upper(), "sasl.mechanism": "SCRAM-SHA-512"}
+        found |= {"sasl.username": settings.kafka_user, "sasl.password": settings.password()}
+    if settings.kafka_ca_file:
+        found["ssl.ca.location"] = str(settings.kafka_ca_file)
+    return found
+
+
+def kafka_python(settings: Settings) -> dict[str, Any]:
+    """Give kafka-python's configuration."""
+    found: dict[str, Any] = {"bootstrap_servers": settings.bootstrap().split(",")}
+    if settings.kafka_security != "plaintext":
+        found |= {"security_protocol": settings.kafka_security.upper(), "sasl_mechanism": "SCRAM-SHA-512"}
+        found |= {"sasl_plain_username": settings.kafka_user, "sasl_plain_password": settings.password()}
+    if settings.kafka_ca_file:
+        found["ssl_cafile"] = str(settings.kafka_ca_file)
+    return found
+
+
+def admin(settings: Settings) -> Any:
+    """Connect for administration; raises ``BadSettings`` when Kafka does not answer in 5 s.  Close it, or use it as a context."""
+    try:
+        return KafkaAdminClient(**kafka_python(settings), bootstrap_timeout_ms=5_000)
+    except KafkaPythonError as error:
+        raise BadSettings(f"kafka: {settings.bootstrap()} does not answer: {error}") from None
+
+
+def send(settings: Settings, topic: str, key: bytes, value: bytes | None) -> Message:
+    """Write one record and return it as delivered, with its partition and offset; raises ``KafkaException``."""
+    delivered: list[Message] = []
+    refused: list[KafkaError] = []
+
+    def took(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            delivered.append(message)
+        else:
+            refused.append(error)
+
+    producer = Producer(librdkafka(settings) | {"enable.idempotence": True, "message.timeout.ms": PATIENCE_S * 1000})
+    producer.produce(topic, value, key, on_delivery=took)
+    producer.flush(PATIENCE_S + 5)
+    if refused:
+        raise KafkaException(refused[0])
+    return delivered[0]
+
+
+def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
+    """Read a compacted topic of one partition to its end: the last record of each key; a deleted key is left out.
+
+    Empty if the topic is not there.  Raises ``KafkaException`` when Kafka does
+    not answer, ``BadSettings`` when it is too slow.
+    """
+    reader = Consumer(
+        librdkafka(settings)
+        | {
+            "group.id": "huiliu-reader",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        if topic not in reader.list_topics(timeout=PATIENCE_S).topics:
+            return {}
+        reader.assign([TopicPartition(topic, 0, 0)])
+        return _to_the_end(reader)
+    finally:
+        reader.close()
+
+
+def _to_the_end(reader: Consumer) -> dict[bytes, Message]:
+    found: dict[bytes, Message] = {}
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for message in reader.consume(500, 0.2):
+            if (error := message.error()) is not None:
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
+                    return found
+                raise KafkaException(error)
+            key = message.key() or b""
+            found.pop(key, None)
+            if message.value() is not None:
+                found[key] = message
+    raise BadSettings(f"kafka: {PATIENCE_S} s were not enough to read a topic to its end; is the broker well?")
