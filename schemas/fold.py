@@ -34,7 +34,7 @@ class Record(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Folded(NamedTuple):
@@ -87,7 +87,21 @@ class PartitionFold(Protocol):
 class StatelessFold(Protocol):
     """A stage without a table (intake): one record in, effects out."""
 
-    def __call__(self, record: Record) -> list[Effect]: ...
+    def __call__(self, record: Record) -> list[Effect]:
+        """Fold one record; an exception is a bug."""
+
+    def refuse(self, record: Record, bug: BaseException) -> list[Effect]:
+        """In place of a record whose fold raised: the dead letter ``crashed``."""
+
+
+class OversizedBatch(bytes):
+    """The value of a record that stands for a whole batch over the decompression cap: the batch as it came, compressed.
+
+    *first* and *last* are the offsets that it covers; the record's own offset is *last*.
+    """
+
+    first: int
+    last: int
 
 
 STAMP = 8
@@ -103,4 +117,4 @@ def stamped_offset(state: bytes) -> int:
     return int.from_bytes(state[:STAMP], "big")
 
 
-__all__ = ["STAMP", "Folded", "Headers", "Home", "PartitionFold", "Record", "StatelessFold", "stamp", "stamped_offset"]
+__all__ = ["STAMP", "Folded", "Headers", "Home", "OversizedBatch", "PartitionFold", "Record", "StatelessFold", "stamp", "stamped_offset"]

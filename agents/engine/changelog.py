@@ -1,0 +1,101 @@
+"""The changelog on Kafka: one transactional producer for each partition, whose id fences every former owner.
+
+confluent-kafka's: librdkafka's transactions fence and start anew properly.
+Everything here blocks, and runs in threads.
+
+Source: DESIGN 4 (the changelog).
+"""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from agents.engine.takeover import MARKER, Restored, highest_applied, unpack
+
+TRANSACTION_S = 30
+RESTORE_CHUNK = 10_000
+
+
+class Changelog:
+    """The changelog *topic* of the app *app_id*."""
+
+    def __init__(self, servers: str, app_id: str, topic: str) -> None:
+        self.servers, self.app_id, self.topic = servers, app_id, topic
+
+    def fence(self, partition: int) -> Producer:
+        """Become the only one who can commit *partition*; what a former owner had open is aborted."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.servers,
+                "transactional.id": f"{self.app_id}-{partition}",
+                "transaction.timeout.ms": TRANSACTION_S * 1000,
+                "linger.ms": 0,
+                "compression.type": "lz4",
+                "queue.buffering.max.messages": 1_000_000,
+                "batch.size": 512 * 1024,
+            }
+        )
+        producer.init_transactions(TRANSACTION_S)
+        return producer
+
+    def restore(self, partition: int, progress: Callable[[int], None]) -> Restored:
+        """Read what is committed of *partition*, to its end."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.servers,
+                "group.id": self.app_id,
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                "fetch.queue.backoff.ms": 5,
+                "queued.max.messages.kbytes": 65536,
+                "fetch.max.bytes": 67108864,
+                "max.partition.fetch.bytes": 16777216,
+            }
+        )
+        try:
+            at = TopicPartition(self.topic, partition)
+            at.offset = consumer.get_watermark_offsets(at, timeout=TRANSACTION_S)[0]
+            consumer.assign([at])
+            states, marker = _read_to_end(consumer, progress)
+        finally:
+            consumer.close()
+        return Restored(states, unpack(marker) if marker is not None else None, highest_applied(states))
+
+    def commit(self, producer: Producer, partition: int, records: Mapping[bytes, bytes | None]) -> None:
+        """Write *records* in one transaction.  Any error means that we are out: there is no second try."""
+        producer.begin_transaction()
+        for key, value in records.items():
+            while True:
+                try:
+                    producer.produce(self.topic, value, key, partition)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+        producer.commit_transaction(TRANSACTION_S)
+
+
+def _read_to_end(consumer: Consumer, progress: Callable[[int], None]) -> tuple[dict[bytes, bytes], bytes | None]:
+    """Keep the last record of each key.  The marker is a key like the others, set apart."""
+    states: dict[bytes, bytes] = {}
+    read, told = 0, monotonic()
+    while True:
+        messages = consumer.consume(RESTORE_CHUNK, 1)
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
+                    raise KafkaException(error)
+                return states, states.pop(MARKER, None)
+            key, value = cast(bytes, message.key()), message.value()
+            if value is None:
+                states.pop(key, None)
+            else:
+                states[key] = value
+        read += len(messages)
+        if monotonic() - told > 1:
+            told = monotonic()
+            progress(read)

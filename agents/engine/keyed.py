@@ -1,0 +1,166 @@
+"""A stage with a table: packed states in memory, committed with the position in one transaction a partition.
+
+A table is ``dict[bytes, bytes]``: nothing for the garbage collector to walk,
+restored without decoding.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import monotonic
+from typing import ParamSpec, TypeVar
+
+from confluent_kafka import Producer
+
+from agents.engine.backend import Done, Start
+from agents.engine.changelog import Changelog
+from agents.engine.cluster import Cluster
+from agents.engine.folding import fold_batch
+from agents.engine.observer import Observer
+from agents.engine.pipeline import Pipeline, Place, Transaction
+from agents.engine.stage import Durable, KeyedStage
+from agents.engine.takeover import (
+    MARKER,
+    Answer,
+    CannotStart,
+    Commit,
+    Fence,
+    Inspect,
+    Log,
+    Marker,
+    Request,
+    Restore,
+    Taken,
+    pack,
+    take_over,
+)
+from schemas.fold import Home, PartitionFold, Record
+
+THREADS = 8
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Table:
+    """What is held of one partition: its states, its fold, and the producer that alone may commit it."""
+
+    def __init__(self, taken: Taken, fold: PartitionFold, producer: Producer) -> None:
+        self.states, self.marker, self.fold, self.producer = taken.states, taken.marker, fold, producer
+        self.size = sum(map(len, self.states)) + sum(map(len, self.states.values()))
+
+
+class KeyedBackend:
+    """Positions in the changelog, with the states."""
+
+    def __init__(self, stage: KeyedStage, servers: str, cluster: Cluster, observer: Observer) -> None:
+        self._stage, self._cluster, self._observer = stage, cluster, observer
+        self._changelog = Changelog(servers, stage.app_id, stage.changelog)
+        self._threads = ThreadPoolExecutor(THREADS, "changelog")
+        self.tables: dict[int, Table] = {}
+
+    async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
+        """Take over side by side; what one of them is refused for stops the worker."""
+        await self._check_changelog()
+        taken = await asyncio.gather(*(self._take_over(place.partition) for place in places))
+        return dict(zip(places, taken, strict=True))
+
+    async def _check_changelog(self) -> None:
+        """Refuse a changelog that is not there, or has another number of partitions than the input."""
+        stage = self._stage
+        found = await self._cluster.topics([stage.topic, stage.changelog])
+        for name in (stage.topic, stage.changelog):
+            if name not in found:
+                raise CannotStart(f"{stage.app_id}: topic {name} does not exist; `huiliu up` makes the internal topics")
+        source, changelog = found[stage.topic].partitions, found[stage.changelog].partitions
+        if source != changelog:
+            raise CannotStart(f"{stage.app_id}: {stage.changelog} has {changelog} partitions, expected {source}, as {stage.topic} has")
+
+    async def _take_over(self, partition: int) -> Start:
+        began = monotonic()
+        plan = take_over(f"{self._stage.topic} [{partition}]")
+        producer: Producer | None = None
+        answer: Answer = None
+        try:
+            while True:
+                request = plan.send(answer)
+                if isinstance(request, Fence):
+                    producer = await self._in_thread(self._changelog.fence, partition)
+                    answer = None
+                else:
+                    answer = await self._perform(partition, producer, request)
+        except StopIteration as end:
+            taken: Taken = end.value
+        assert producer is not None
+        table = self.tables[partition] = Table(taken, self._stage.fold(), producer)
+        marker = taken.marker
+        home = Home(self._stage.topic, marker.topic_id, partition, marker.partitions, marker.epoch)
+        await self._in_thread(table.fold.restore, home, table.states, marker.clock_ms)
+        self._observer.restored(partition, len(table.states), table.size, monotonic() - began)
+        return Start(marker.position, marker.clock_ms)
+
+    async def _perform(self, partition: int, producer: Producer | None, request: Request) -> Answer:
+        """Carry out one step of a take-over."""
+        if isinstance(request, Restore):
+            return await self._in_thread(self._changelog.restore, partition, lambda read: self._observer.restoring(partition, read))
+        if isinstance(request, Inspect):
+            return await self._inspect(Place(self._stage.topic, partition))
+        assert isinstance(request, Commit)
+        assert producer is not None
+        await self._in_thread(self._changelog.commit, producer, partition, request.records)
+        return None
+
+    async def _inspect(self, place: Place) -> Log:
+        topics, ends, commits = await asyncio.gather(
+            self._cluster.topics([place.topic]), self._cluster.ends([place]), self._cluster.group_commits(self._stage.app_id, [place])
+        )
+        topic = topics[place.topic]
+        return Log(topic.id, topic.partitions, ends[place].begin, ends[place].end, commits.get(place))
+
+    def fold(self, place: Place, records: Sequence[Record]) -> Done:
+        """Fold *records* as one transaction in memory, and keep what changed."""
+        table = self.tables[place.partition]
+        folded = fold_batch(
+            table.fold, records, lambda record, bug: self._observer.crashed(place.topic, place.partition, record.offset, bug)
+        )
+        states = table.states
+        for key, value in folded.states.items():
+            table.size -= len(states.get(key, b""))
+            if value is None:
+                states.pop(key, None)
+            else:
+                states[key] = value
+                table.size += len(value)
+        return Done(folded.effects, folded.states, folded.clock_ms)
+
+    async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
+        """Write the states and the position of each in one transaction."""
+        await asyncio.gather(*(self._commit(pipeline.place, transaction) for pipeline, transaction in due))
+
+    async def _commit(self, place: Place, transaction: Transaction) -> None:
+        table = self.tables[place.partition]
+        began = monotonic()
+        old = table.marker
+        marker = Marker(transaction.position, transaction.clock_ms, old.topic_id, old.partitions, old.epoch)
+        records = contents(transaction, marker)
+        await self._in_thread(self._changelog.commit, table.producer, place.partition, records)
+        self._observer.committed(place.topic, place.partition, len(transaction.states), monotonic() - began)
+        if self._stage.on_durable is not None:
+            self._stage.on_durable(Durable(place.partition, old.epoch, transaction.position, transaction.clock_ms, transaction.states))
+
+    def lose(self, place: Place) -> None:
+        """Forget the table: another worker has it."""
+        self.tables.pop(place.partition, None)
+
+    def positions(self, durable: dict[Place, int]) -> dict[Place, int]:
+        """Tell lag monitors every durable position: nothing reads them back."""
+        return durable
+
+    async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *arguments, **named))
+
+
+def contents(transaction: Transaction, marker: Marker) -> dict[bytes, bytes | None]:
+    """Say what one transaction writes: states and position together, or neither."""
+    return {**transaction.states, MARKER: pack(marker)}

@@ -1,0 +1,52 @@
+"""How long records wait for company: short when batches are full anyway or load is small, long when many topics share it.
+
+What a producer costs is decided by records per (topic, partition) batch.
+
+Source: DESIGN 4 (writer).
+"""
+
+from collections.abc import Sequence
+from time import monotonic
+
+from schemas.effects import Effect
+
+FULL = 16
+SAMPLE_EVERY = 8
+LOOK_S = 5.0
+BUSY = 5_000
+
+
+class Linger:
+    """Chooses between two lingers, by how many records a destination has within the short one."""
+
+    def __init__(self, short_ms: int, long_ms: int) -> None:
+        self.short_ms, self.long_ms = short_ms, long_ms
+        self.ms = short_ms
+        self._began = monotonic()
+        self._batches = 0
+        self._records = 0
+        self._destinations: set[tuple[str, int]] = set()
+
+    def note(self, effects: Sequence[Effect]) -> bool:
+        """Count *effects*; tell whether the linger changed."""
+        self._batches += 1
+        self._records += len(effects)
+        if self._batches % SAMPLE_EVERY == 0:
+            self._destinations.update((effect.topic, effect.partition) for effect in effects)
+        now = monotonic()
+        return now - self._began >= LOOK_S and self._decide(now)
+
+    def _decide(self, now: float) -> bool:
+        rate = self._records / (now - self._began)
+        wanted = choose(rate, len(self._destinations), self.short_ms, self.long_ms)
+        self._began, self._batches, self._records = now, 0, 0
+        self._destinations.clear()
+        changed, self.ms = wanted != self.ms, wanted
+        return changed
+
+
+def choose(rate: float, destinations: int, short_ms: int, long_ms: int) -> int:
+    """Choose the linger for *rate* records a second over *destinations*: long if the load is high and batches would be thin."""
+    if rate < BUSY or not destinations:
+        return short_ms
+    return short_ms if rate * short_ms / 1000 / destinations >= FULL else long_ms

@@ -1,0 +1,87 @@
+"""The log, from the positions that the states hold.
+
+An aiokafka consumer of its own: no group, assigned and sought by us, no reset
+to anywhere, committed records only.
+
+Source: DESIGN 4 (reader).
+"""
+
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError
+
+from agents.engine import capped
+from agents.engine.options import Options
+from agents.engine.pipeline import Place
+
+WAIT_MS = 200
+FETCH_WAIT_MS = 20  # aiokafka has one fetch a broker: while it waits for an idle partition, a busy one waits too
+
+
+class Lag:
+    """How far a partition's reader is behind: *records* by its position and the last stable offset."""
+
+    __slots__ = ("position", "records")
+
+    def __init__(self, position: int, records: int) -> None:
+        self.position, self.records = position, records
+
+
+class Reader:
+    """Reads the places that it was given, from where it was told."""
+
+    def __init__(self, options: Options, client_id: str) -> None:
+        self._options = options
+        self._client_id = client_id
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Connect."""
+        capped.install(self._options.decompressed_bytes)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._options.servers,
+            client_id=self._client_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            check_crcs=False,  # CappedRecords checks them before it unpacks
+            max_poll_records=2 * self._options.batch_records,
+            max_partition_fetch_bytes=self._options.fetch_bytes,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            metadata_max_age_ms=int(self._options.refresh_s * 1000),
+        )
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    @property
+    def _running(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise ConsumerStoppedError
+        return self._consumer
+
+    def assign(self, positions: Mapping[Place, int]) -> None:
+        """Read *positions* from now on, and nothing else; what was fetched before is forgotten."""
+        self._running.assign([TopicPartition(*place) for place in positions])
+        for place, position in positions.items():
+            self._running.seek(TopicPartition(*place), position)
+
+    async def read(self) -> dict[Place, list[ConsumerRecord]]:
+        """Give the next records by place, waiting for a moment if there are none."""
+        found = await self._running.getmany(timeout_ms=WAIT_MS)
+        return {Place(*at): records for at, records in found.items()}
+
+    async def lag(self, place: Place) -> Lag | None:
+        """Tell how far *place* is behind; None as long as nothing was fetched."""
+        at = TopicPartition(*place)
+        if at not in self._running.assignment():
+            return None
+        end = self._running.last_stable_offset(at)
+        if end is None:
+            return None
+        position = await self._running.position(at)
+        return Lag(position, max(0, end - position))

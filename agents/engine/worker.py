@@ -1,0 +1,44 @@
+"""One worker process: start, run until told to stop or broken, end within the time allowed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from agents.engine.app import EngineApp
+
+FINE, CANNOT_RUN = 0, 2
+
+
+def run(make: Callable[[], EngineApp]) -> int:
+    """Run the app that *make* makes; SIGTERM and SIGINT stop it in order.  Gives the exit status."""
+    return asyncio.run(_run(make))
+
+
+async def _run(make: Callable[[], EngineApp]) -> int:
+    app = make()
+    engine = app.engine
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    starting: asyncio.Future[None] = asyncio.ensure_future(app.start())
+    stopping = asyncio.ensure_future(told.wait())
+    either: set[asyncio.Future[Any]] = {engine.ended, stopping}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    deadline = monotonic() + engine.options.stop_s
+    clean = not engine.ended.done() and await engine.finish(deadline - monotonic() - 3)
+    engine.observer.stopped(clean)
+    await _end(app, starting, deadline)
+    return FINE if clean or not engine.ended.done() else CANNOT_RUN
+
+
+async def _end(app: EngineApp, starting: "asyncio.Future[None]", deadline: float) -> None:
+    """Leave the group and close; what Faust does not end in time ends with the process."""
+    try:
+        starting.cancel()
+        await asyncio.wait_for(app.stop(), max(0.5, deadline - monotonic()))
+    except (TimeoutError, asyncio.CancelledError):
+        os._exit(FINE if not app.engine.ended.done() else CANNOT_RUN)
