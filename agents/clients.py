@@ -54,7 +54,8 @@ def send(settings: Settings, topic: str, key: bytes, value: bytes | None) -> Mes
         else:
             refused.append(error)
 
-    producer = Producer(librdkafka(settings) | {"enable.idempotence": True, "message.timeout.ms": PATIENCE_S * 1000})
+    # Not idempotent: that costs half a second to begin with, and the same record twice in a compacted topic is no harm.
+    producer = Producer(librdkafka(settings) | {"acks": "all", "message.timeout.ms": PATIENCE_S * 1000})
     producer.produce(topic, value, key, on_delivery=took)
     producer.flush(PATIENCE_S + 5)
     if refused:
@@ -68,16 +69,9 @@ def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
     Empty if the topic is not there.  Raises ``KafkaException`` when Kafka does
     not answer, ``BadSettings`` when it is too slow.
     """
-    reader = Consumer(
-        librdkafka(settings)
-        | {
-            "group.id": "huiliu-reader",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "auto.offset.reset": "earliest",
-        }
-    )
+    quick = {"fetch.wait.max.ms": 10, "fetch.error.backoff.ms": 10, "topic.metadata.refresh.fast.interval.ms": 10}
+    exact = {"isolation.level": "read_committed", "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+    reader = Consumer(librdkafka(settings) | quick | exact | {"group.id": "huiliu-reader"})
     try:
         if topic not in reader.list_topics(timeout=PATIENCE_S).topics:
             return {}
@@ -91,7 +85,7 @@ def _to_the_end(reader: Consumer) -> dict[bytes, Message]:
     found: dict[bytes, Message] = {}
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for message in reader.consume(500, 0.2):
+        for message in reader.consume(500, 0.05):
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own codes begin so
                     return found
