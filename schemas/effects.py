@@ -5,7 +5,8 @@ A fold returns effects and never sends; the engine sends and never decides.
 
 from typing import NamedTuple
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""A header without a value is one that Kafka allows and that a dead letter keeps."""
 
 
 class Effect(NamedTuple):

@@ -82,9 +82,10 @@ def _parse_leap_second(text: str) -> Instant | None:
 
 def instant_text(instant: Instant) -> str:
     """Spell *instant* as RFC 3339 in UTC with milliseconds."""
-    return f"{_second_text(instant // 1000)}.{instant % 1000:03d}Z"
+    minute, rest = divmod(instant, 60_000)
+    return f"{_minute_text(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
 
 
-@lru_cache(maxsize=4096)
-def _second_text(second: int) -> str:
-    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
+@lru_cache(maxsize=65_536)
+def _minute_text(minute: int) -> str:
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")

@@ -3,7 +3,6 @@
 Source: CONTRACT 2, 3 and 4.
 """
 
-from base64 import b32encode
 from hashlib import blake2b
 from typing import Final
 
@@ -51,7 +50,7 @@ class Keys:
         """Name *member* towards *brand*; two brands can't join by it."""
         digest = self._pairwise.copy()
         digest.update(brand.encode() + b"\0" + member)
-        return b32encode(digest.digest()).decode().rstrip("=").lower()
+        return digest.hexdigest()
 
     def event_id(self, source: str, identifier: str) -> bytes:
         """Hash (brand, source, id); the brand is part of *source*, which holds no NUL."""

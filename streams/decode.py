@@ -1,0 +1,173 @@
+"""Bytes of JSON or MessagePack to one strict document.
+
+Fast first: one generic decode and one canonical encoding, compared with the
+bytes by counting.  Whatever that can't clear goes the exact way, which walks
+everything and says what is wrong.  Measured: 3 µs for 600 bytes of JSON.
+
+Source: CONTRACT 2, ``undecodable``.
+"""
+
+import json
+import re
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas.envelope import JSON, MSGPACK
+from schemas.refusals import Reason
+from streams.flaws import Flaw
+from streams.packed import map_entries
+
+DEEPEST: Final = 32
+_LEAST, _MOST = -(2**63), 2**64 - 1
+_BOM: Final = b"\xef\xbb\xbf"
+_ZEROS: Final = b"0" * 19
+_DIGITS_TO_ZERO: Final = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else byte for byte in range(256))
+_BLANK_BEFORE_COLON: Final = re.compile(rb'"\s+:')
+
+_read_json: Final = msgspec.json.Decoder().decode
+_read_msgpack: Final = msgspec.msgpack.Decoder().decode
+_write_msgpack: Final = msgspec.msgpack.Encoder().encode
+canonical: Final = msgspec.json.Encoder(order="sorted").encode
+"""The one encoding by which two copies of an event are compared, however they came: JSON with sorted keys."""
+
+
+class Document(NamedTuple):
+    """What the bytes say.  *body* is its canonical encoding, *raw* the bytes without a byte order mark."""
+
+    content: object
+    body: bytes
+    raw: bytes
+    encoding: int
+
+
+def decode(raw: bytes, encoding: int | None) -> Document | Flaw:
+    """Decode *raw* as *encoding*; None = by the first byte, since no map of MessagePack begins with ASCII."""
+    if not raw:
+        return Flaw(Reason.UNDECODABLE, "value", "nothing", "JSON or MessagePack")
+    if raw.startswith(_BOM) and encoding != MSGPACK:
+        raw, encoding = raw[len(_BOM) :], JSON
+    if encoding is None:
+        encoding = MSGPACK if raw and raw[0] >= 0x80 else JSON
+    try:
+        return _decode_json(raw) if encoding == JSON else _decode_msgpack(raw)
+    except (ValueError, RecursionError) as error:
+        return _unreadable(encoding, error)
+
+
+def _decode_json(raw: bytes) -> Document | Flaw:
+    content = _read_json(raw)
+    body = canonical(content)
+    if _cleared(raw, body, content):
+        return Document(content, body, raw, JSON)
+    flaw = _flaw(content, "$", 1) or _repeated_in_json(raw)
+    return flaw or Document(content, body, raw, JSON)
+
+
+def _cleared(raw: bytes, body: bytes, content: object) -> bool:
+    """Prove that *raw* is strict JSON; False = not proven.
+
+    With no escaped ASCII and no blank before a colon, ``":`` follows each key
+    and is spelt alike within strings, so a key that was dropped as a repeat
+    leaves fewer of them in *body*.
+    """
+    return (
+        raw.count(b'":') == body.count(b'":')
+        and b"\\u00" not in raw
+        and _BLANK_BEFORE_COLON.search(raw) is None
+        and body.count(b"{") + body.count(b"[") <= DEEPEST
+        and (_ZEROS not in body.translate(_DIGITS_TO_ZERO) or _fits(content))
+    )
+
+
+def _fits(content: object) -> bool:
+    """Tell whether every integer is within 64 bits: MessagePack's encoder refuses others."""
+    try:
+        _write_msgpack(content)
+    except OverflowError:
+        return False
+    return True
+
+
+def _decode_msgpack(raw: bytes) -> Document | Flaw:
+    content = _read_msgpack(raw)
+    flaw = None
+    try:
+        body = canonical(content)
+    except (TypeError, UnicodeEncodeError):
+        body = b""
+    if not _cleared_msgpack(raw, body, content):
+        flaw = _flaw(content, "$", 1) or _repeated_in_msgpack(raw, content)
+    return flaw or Document(content, body, raw, MSGPACK)
+
+
+def _cleared_msgpack(raw: bytes, body: bytes, content: object) -> bool:
+    """Prove that *raw* is strict: back from JSON it is the same, so only JSON's types are in it; back to bytes, too, so no key repeats."""
+    return bool(body and _write_msgpack(content) == raw and _read_json(body) == content and body.count(b"{") + body.count(b"[") <= DEEPEST)
+
+
+def _flaw(content: object, where: str, depth: int) -> Flaw | None:
+    """Find the first part of *content* that a strict document may not have."""
+    entries: list[tuple[str, object]] = []
+    if isinstance(content, dict | list) and depth > DEEPEST:
+        return Flaw(Reason.UNDECODABLE, where, f"depth {depth}", f"at most {DEEPEST}")
+    if isinstance(content, dict):
+        if any(type(key) is not str for key in content):
+            return Flaw(Reason.UNDECODABLE, where, "a key that is no string", "string keys")
+        entries = [(where, value) for value in content.values()]
+    elif isinstance(content, list):
+        entries = [(f"{where}[{index}]", value) for index, value in enumerate(content)]
+    else:
+        return _flaw_of_scalar(content, where)
+    return next((flaw for place, value in entries if (flaw := _flaw(value, place, depth + 1))), None)
+
+
+def _flaw_of_scalar(content: object, where: str) -> Flaw | None:
+    if isinstance(content, int) and not _LEAST <= content <= _MOST:
+        return Flaw(Reason.UNDECODABLE, where, "a larger integer", "integers of at most 64 bits")
+    if isinstance(content, float) and content - content != 0:
+        return Flaw(Reason.UNDECODABLE, where, "a number that is not finite", "finite numbers")
+    if not isinstance(content, str | int | float | bytes | None):
+        return Flaw(Reason.UNDECODABLE, where, "a MessagePack extension", "types that JSON has")
+    return None
+
+
+class _Repeat(ValueError):
+    """A key came twice in one map."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise _Repeat
+    return entries
+
+
+def _repeated_in_json(raw: bytes) -> Flaw | None:
+    try:
+        json.loads(raw.decode(), object_pairs_hook=_once, parse_int=len, parse_float=len)
+    except _Repeat:
+        return _REPEATED
+    return None
+
+
+def _repeated_in_msgpack(raw: bytes, content: object) -> Flaw | None:
+    return None if map_entries(raw) == _entries(content) else _REPEATED
+
+
+def _entries(content: object) -> int:
+    if isinstance(content, dict):
+        return len(content) + sum(map(_entries, content.values()))
+    return sum(map(_entries, content)) if isinstance(content, list) else 0
+
+
+_REPEATED: Final = Flaw(Reason.UNDECODABLE, "value", "a map with the same key twice", "each key once")
+
+
+def _unreadable(encoding: int, error: Exception) -> Flaw:
+    name = "JSON" if encoding == JSON else "MessagePack"
+    came = f"depth above {DEEPEST}" if isinstance(error, RecursionError) else f"bytes that are not {name} ({error})"
+    return Flaw(Reason.UNDECODABLE, "value", came, f"{name} in UTF-8")
+
+
+__all__ = ["DEEPEST", "Document", "canonical", "decode"]
