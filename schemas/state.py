@@ -29,8 +29,8 @@ ID_HASH: Final = 6
 BODY_HASH: Final = 4
 
 Buckets = dict[int, int]
-Recent = list[tuple[int, str]]
-"""Up to five (event time, event id), oldest first."""
+Recent = bytes
+"""Up to five (event time, event id), latest first, packed by ``streams/evidence``: most are never looked at."""
 
 
 class Value(Struct, array_like=True):
@@ -85,18 +85,8 @@ class Order(Struct, array_like=True):
     first_ms: int
 
 
-class Shop(Struct, array_like=True):
-    """A member's orders at a brand.
-
-    *orders* are packed one by one, so that only the touched one is decoded;
-    the first 8 bytes of each are its earliest event time.  *spend* by
-    currency; *pruned_day* is the day (UTC) of the last look for old orders.
-    """
-
-    orders: dict[str, bytes] = field(default_factory=dict)
-    count: int = 0
-    spend: dict[str, int] = field(default_factory=dict)
-    pruned_day: int = 0
+Orders = dict[str, bytes]
+"""Orders by id, each packed by ``pack_order``, so that only the touched one is decoded."""
 
 
 class Message(Struct, array_like=True):
@@ -113,7 +103,7 @@ class Message(Struct, array_like=True):
 
 
 class Talk(Struct, array_like=True):
-    """A member's last messages at a brand, and the recalls whose message has not come yet."""
+    """A member's last messages at a brand, latest last, and the recalls whose message has not come yet."""
 
     messages: list[Message] = field(default_factory=list)
     recalled: list[bytes] = field(default_factory=list)
@@ -126,7 +116,9 @@ class BrandState(Struct, array_like=True):
     entered; *withheld* says that the CRM has been told of none.  *counts* and
     *values* are by counter id (``streams/ruleset``); *recent* by event name or
     counter id.  *ids* is a ring of id and body hashes, *coupons* of natural
-    keys.  0 = never.
+    keys.  *order_count* and *spend* (by currency) add up *orders*, a packed
+    ``Orders``; *pruned_day* (UTC) is the day of the last look for old ones.
+    *talk* is a packed ``Talk``.  Times: 0 = never.
     """
 
     first_ms: int = 0
@@ -144,8 +136,11 @@ class BrandState(Struct, array_like=True):
     alliance: Score | None = None
     ids: bytes = b""
     coupons: bytes = b""
-    shop: Shop | None = None
-    talk: Talk | None = None
+    order_count: int = 0
+    spend: dict[str, int] = field(default_factory=dict)
+    orders: bytes = b""
+    pruned_day: int = 0
+    talk: bytes = b""
     consent: Consent | None = None
 
 
@@ -199,6 +194,8 @@ NEVER: Final = (1 << 63) - 1
 
 _encode = msgspec.msgpack.Encoder().encode
 _members = msgspec.msgpack.Decoder(Member)
+_talks = msgspec.msgpack.Decoder(Talk)
+_all_orders = msgspec.msgpack.Decoder(Orders)
 _orders = msgspec.msgpack.Decoder(Order)
 
 
@@ -230,6 +227,26 @@ def unpack_order(packed: bytes) -> Order:
 def order_first_ms(packed: bytes) -> int:
     """Read the earliest event time of a packed order."""
     return int.from_bytes(packed[:8], "big")
+
+
+def pack_orders(orders: Orders) -> bytes:
+    """Pack all orders of a member at a brand."""
+    return _encode(orders)
+
+
+def unpack_orders(packed: bytes) -> Orders:
+    """Decode what ``pack_orders`` wrote; nothing where there was never an order."""
+    return _all_orders.decode(packed) if packed else {}
+
+
+def pack_talk(talk: Talk) -> bytes:
+    """Pack a member's last messages."""
+    return _encode(talk)
+
+
+def unpack_talk(packed: bytes) -> Talk:
+    """Decode what ``pack_talk`` wrote; nothing where nobody ever spoke."""
+    return _talks.decode(packed) if packed else Talk()
 
 
 def pack(offset: int, state: Struct | list[Any]) -> bytes:

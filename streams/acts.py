@@ -20,15 +20,19 @@ from schemas.state import (
     RING,
     BrandState,
     Message,
+    Orders,
     Score,
-    Shop,
     StatusRecord,
     Talk,
     order_first_ms,
     pack_order,
+    pack_orders,
+    pack_talk,
     unpack_order,
+    unpack_orders,
+    unpack_talk,
 )
-from streams import counters, dedupe, engagement, orders
+from streams import counters, dedupe, engagement, evidence, orders
 from streams.keys import Keys
 from streams.orders import Contradiction, Contribution
 from streams.ruleset import ACTIVE, Plan, SetPlan
@@ -41,12 +45,21 @@ SHRUNK: Final = 10 * ORDERS
 
 
 class Acts:
-    """Applies events under *plan* at the clock *now_ms*; counts in *forgotten* the values that had to go."""
+    """Applies an event under *plan* at the clock *now_ms*, and tells what it did.
 
-    __slots__ = ("forgotten", "keys", "now_ms", "offset", "orphans", "plan")
+    *counted*: the event names of which more or less was counted; *only_more*:
+    nothing was taken out; *first_act*: the member had not acted here before;
+    *forgotten*: values that had to go; *orphans*: refunds of an order never
+    seen.
+    """
+
+    __slots__ = ("counted", "first_act", "forgotten", "keys", "now_ms", "offset", "only_more", "orphans", "plan")
 
     def __init__(self, plan: Plan, now_ms: int, offset: int, keys: Keys) -> None:
         self.plan, self.now_ms, self.offset, self.keys = plan, now_ms, offset, keys
+        self.counted: list[str] = []
+        self.only_more = True
+        self.first_act = False
         self.forgotten = 0
         self.orphans = 0
 
@@ -90,8 +103,8 @@ class Acts:
 
     def _count_in(self, state: BrandState, act: Contribution) -> None:
         plan, now_ms, name, t_ms = self.plan, self.now_ms, act.name, act.time_ms
-        if name in ACTIVE and t_ms > state.active_ms:
-            state.active_ms = t_ms
+        self._note_act(state, name, t_ms)
+        self.counted.append(name)
         for counter in plan.by_event.get(name, ()):
             if act.offset <= counter.since_offset:
                 continue
@@ -103,7 +116,7 @@ class Acts:
             elif values := act.skus if counter.dimension == "sku" else act.categories:
                 self.forgotten += counters.add_values(counter, state, sorted(values), t_ms, now_ms, act.id)
         if name in plan.evidence:
-            counters.remember(state.recent.setdefault(name, []), t_ms, act.id)
+            state.recent[name] = evidence.remember(state.recent.get(name, b""), t_ms, act.id)
         if act.weight and plan.brand is not None and plan.brand.decay is not None:
             state.score = state.score or Score()
             engagement.add(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
@@ -113,6 +126,8 @@ class Acts:
 
     def _count_out(self, state: BrandState, act: Contribution) -> None:
         plan, now_ms, t_ms = self.plan, self.now_ms, act.time_ms
+        self.counted.append(act.name)
+        self.only_more = False
         for counter in plan.by_event.get(act.name, ()):
             if act.offset <= counter.since_offset:
                 continue
@@ -124,18 +139,17 @@ class Acts:
             elif values := act.skus if counter.dimension == "sku" else act.categories:
                 counters.take_out_values(counter, state, sorted(values), t_ms, act.id)
         if act.name in state.recent:
-            counters.forget(state.recent[act.name], t_ms, act.id)
+            state.recent[act.name] = evidence.forget(state.recent[act.name], t_ms, act.id)
         if act.weight and state.score is not None and plan.brand is not None and plan.brand.decay is not None:
             engagement.take_out(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
         if act.alliance_weight and state.alliance is not None and plan.alliance is not None and plan.alliance.decay is not None:
             engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, plan.alliance.decay)
 
     def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
-        shop = state.shop = state.shop or Shop()
         name = f"order.{order_facts.status}"
-        if name in ACTIVE and event.time_ms > state.active_ms:
-            state.active_ms = event.time_ms
-        packed = shop.orders.get(order_facts.order_id)
+        self._note_act(state, name, event.time_ms)
+        kept = unpack_orders(state.orders)
+        packed = kept.get(order_facts.order_id)
         order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
         before, spent_before = orders.contributions(order), orders.counts(order)
         record = StatusRecord(
@@ -150,7 +164,16 @@ class Acts:
             order_facts.lines,
         )
         orders.take(order, order_facts, record)
-        after = orders.contributions(order)
+        self._replace(state, before, orders.contributions(order))
+        if order_facts.status == orders.REFUNDED:
+            self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
+            self.orphans += not order.versions
+        _spend(state, spent_before, orders.counts(order))
+        kept[order_facts.order_id] = pack_order(order)
+        self._bound(state, kept, is_new=packed is None)
+        state.orders = pack_orders(kept)
+
+    def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
         for status in sorted(before.keys() | after.keys()):
             was, becomes = before.get(status), after.get(status)
             if was != becomes:
@@ -158,41 +181,44 @@ class Acts:
                     self._count_out(state, was)
                 if becomes is not None:
                     self._count_in(state, becomes)
-        if order_facts.status == orders.REFUNDED:
-            self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
-            self.orphans += not order.versions
-        _spend(shop, spent_before, orders.counts(order))
-        shop.orders[order_facts.order_id] = pack_order(order)
-        self._bound(shop, is_new=packed is None)
 
-    def _bound(self, shop: Shop, *, is_new: bool) -> None:
+    def _note_act(self, state: BrandState, name: str, t_ms: int) -> None:
+        if name in ACTIVE:
+            self.first_act |= not state.active_ms
+            state.active_ms = max(state.active_ms, t_ms)
+
+    def _bound(self, state: BrandState, kept: Orders, *, is_new: bool) -> None:
         """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older."""
         today = self.now_ms // DAY_MS
-        if shop.pruned_day < today:
-            shop.pruned_day = today
-            for old in [key for key, packed in shop.orders.items() if order_first_ms(packed) < self.now_ms - KEPT_MS]:
-                del shop.orders[old]
-        surplus = len(shop.orders) - ORDERS
+        if state.pruned_day < today:
+            state.pruned_day = today
+            for old in [key for key, packed in kept.items() if order_first_ms(packed) < self.now_ms - KEPT_MS]:
+                del kept[old]
+        surplus = len(kept) - ORDERS
         if not is_new or surplus <= 0:
             return
-        by_age = sorted((order_first_ms(packed), key) for key, packed in shop.orders.items())
-        order = unpack_order(shop.orders[by_age[surplus - 1][1]])
+        by_age = sorted((order_first_ms(packed), key) for key, packed in kept.items())
+        oldest_whole = by_age[surplus - 1][1]
+        order = unpack_order(kept[oldest_whole])
         orders.shrink(order)
-        shop.orders[by_age[surplus - 1][1]] = pack_order(order)
-        if len(shop.orders) > SHRUNK:
-            del shop.orders[by_age[0][1]]
+        kept[oldest_whole] = pack_order(order)
+        if len(kept) > SHRUNK:
+            del kept[by_age[0][1]]
 
     def _chat(self, state: BrandState, event: Event, chat: facts.Chat) -> None:
-        talk = state.talk = state.talk or Talk()
+        talk = unpack_talk(state.talk)
         key = message_key(self.keys, chat)
         if chat.msgtype == "recall":
             _push(talk.messages, Message(key, "", event.time_ms, self.offset, 0.0, 0.0, "", ()))
             self._recall(state, talk, recall_key(self.keys, chat), chat.direction)
-            return
+        else:
+            self._say(state, talk, key, event, chat)
+        state.talk = pack_talk(talk)
+
+    def _say(self, state: BrandState, talk: Talk, key: bytes, event: Event, chat: facts.Chat) -> None:
         state.chat_ms = max(state.chat_ms, event.time_ms)
         name = f"chat.{chat.direction}"
-        if name in ACTIVE and event.time_ms > state.active_ms:
-            state.active_ms = event.time_ms
+        self._note_act(state, name, event.time_ms)
         matched = self.plan.matcher.match(chat.text) if chat.text and name == "chat.in" else ()
         act = self._act(event, name)
         recalled = _directed(key, chat.direction) in talk.recalled
@@ -216,11 +242,8 @@ class Acts:
         for counter in self.plan.keywords:
             if counter.id in message.keywords and message.offset > counter.since_offset:
                 counters.add(counter, state.counts, message.time_ms, self.now_ms, by)
-                recent = state.recent.setdefault(counter.id, [])
-                if by > 0:
-                    counters.remember(recent, message.time_ms, message.id)
-                else:
-                    counters.forget(recent, message.time_ms, message.id)
+                change = evidence.remember if by > 0 else evidence.forget
+                state.recent[counter.id] = change(state.recent.get(counter.id, b""), message.time_ms, message.id)
 
 
 def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction:
@@ -230,11 +253,12 @@ def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction
     and a coupon's status among the last 64.
     """
     match event.facts:
-        case facts.Order() as order if state.shop is not None and order.order_id in state.shop.orders:
-            return orders.known(unpack_order(state.shop.orders[order.order_id]), order)
-        case facts.Chat() as chat if state.talk is not None:
+        case facts.Order() as order if state.orders:
+            packed = unpack_orders(state.orders).get(order.order_id)
+            return packed is not None and orders.known(unpack_order(packed), order)
+        case facts.Chat() as chat if state.talk:
             key = message_key(keys, chat)
-            return any(message.key == key for message in state.talk.messages)
+            return any(message.key == key for message in unpack_talk(state.talk).messages)
         case facts.Coupon(status=status, reward_id=str(reward_id)):
             key = coupon_key(keys, reward_id, status)
             return dedupe.find(state.coupons, len(key), key) >= 0
@@ -279,15 +303,15 @@ def _weight(owned: SetPlan | None, name: str) -> float:
     return owned.weights.get(name, 0.0) if owned is not None else 0.0
 
 
-def _spend(shop: Shop, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:
+def _spend(state: BrandState, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:
     if before == after:
         return
-    shop.count += after[0] - before[0]
+    state.order_count += after[0] - before[0]
     for (counts, currency, net), sign in ((before, -1), (after, 1)):
         if counts:
-            shop.spend[currency] = shop.spend.get(currency, 0) + sign * net
-            if not shop.spend[currency]:
-                del shop.spend[currency]
+            state.spend[currency] = state.spend.get(currency, 0) + sign * net
+            if not state.spend[currency]:
+                del state.spend[currency]
 
 
 def _push(ring: list[T], entry: T) -> None:

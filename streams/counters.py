@@ -13,7 +13,8 @@ Source: RULES 2 and 3.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.state import EVIDENCE, VALUES, BrandState, Buckets, Recent, Value
+from schemas.state import VALUES, BrandState, Buckets, Value
+from streams import evidence
 from streams.windows import Window
 
 
@@ -62,7 +63,11 @@ def total(counter: Counter, state: BrandState, now_ms: int) -> int:
     if not buckets:
         return 0
     oldest = counter.window.oldest(now_ms)
-    return sum(n for bucket, n in buckets.items() if bucket >= oldest)
+    found = 0
+    for bucket, n in buckets.items():
+        if bucket >= oldest:
+            found += n
+    return found
 
 
 def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) -> int:
@@ -89,9 +94,9 @@ def add_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms:
     for text in values:
         value = kept.get(text)
         if value is None:
-            value = kept[text] = Value({}, [])
+            value = kept[text] = Value({}, b"")
         value.buckets[bucket] = value.buckets.get(bucket, 0) + 1
-        remember(value.recent, t_ms, event)
+        value.recent = evidence.remember(value.recent, t_ms, event)
     if len(kept) <= VALUES:
         return 0
     return _forget_values(kept, oldest)
@@ -110,7 +115,7 @@ def take_out_values(counter: Counter, state: BrandState, values: Iterable[str], 
         value.buckets[bucket] -= 1
         if not value.buckets[bucket]:
             del value.buckets[bucket]
-        forget(value.recent, t_ms, event)
+        value.recent = evidence.forget(value.recent, t_ms, event)
         if not value.buckets:
             del kept[text]
 
@@ -131,24 +136,6 @@ def leader(counter: Counter, state: BrandState, now_ms: int) -> tuple[int, str] 
         if n and (best is None or n > best[0] or (n == best[0] and text < best[1])):
             best = (n, text)
     return best
-
-
-def remember(recent: Recent, t_ms: int, event: str) -> None:
-    """Keep the id of *event* if it is among the latest five."""
-    entry = (t_ms, event)
-    if recent and entry < recent[-1]:
-        recent.append(entry)
-        recent.sort()
-    else:
-        recent.append(entry)
-    if len(recent) > EVIDENCE:
-        del recent[0]
-
-
-def forget(recent: Recent, t_ms: int, event: str) -> None:
-    """Drop the id of an event that counts no longer."""
-    if (t_ms, event) in recent:
-        recent.remove((t_ms, event))
 
 
 def _forget_values(kept: dict[str, Value], oldest: int) -> int:

@@ -165,8 +165,10 @@ class MembersFold:
             self._decisions.append(Noted(decisions.REFUND_WITHOUT_ORDER, brand, applied.orphans))
         if applied.forgotten:
             self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
-        judged = plan.tags if is_new else plan.touched.get(_FAMILIES[type(event.facts)], ())
-        return self._judge(live, brand, plan, judged)
+        if is_new or applied.first_act:
+            return self._settle(live, brand, plan, tags.judge(plan.steps, state, now_ms))
+        judge = tags.judge_more if applied.only_more else tags.judge
+        return self._settle(live, brand, plan, judge(plan.steps_for(applied.counted), state, now_ms))
 
     # The clock, and who is due
 
@@ -200,29 +202,33 @@ class MembersFold:
         for brand in sorted(live.state.brands):
             if brands is None or brand in brands:
                 plan = self.partition.plan(brand)
-                self._tell_changes(live, brand, self._judge(live, brand, plan, plan.tags), here)
+                judged = tags.judge(plan.steps, live.state.brands[brand], self.partition.clock_ms)
+                self._tell_changes(live, brand, self._settle(live, brand, plan, judged), here)
 
-    def _judge(self, live: Live, brand: str, plan: Plan, judged: Collection[Tag]) -> list[Change]:
-        """Bring tags up to the clock; returns what the CRM is to be told, in the contract's order."""
-        state, now_ms = live.state.brands[brand], self.partition.clock_ms
-        told = () if state.withheld else tuple(state.tags)
-        changes, due_ms = tags.judge(judged, state, now_ms)
-        if due_ms < live.due_ms or live.due_ms <= now_ms:
+    def _settle(self, live: Live, brand: str, plan: Plan, judged: tuple[list[Change], int]) -> list[Change]:
+        """Note when the member is due again; returns what the CRM is to be told, in the contract's order."""
+        changes, due_ms = judged
+        if due_ms < live.due_ms:
             live.due_ms = due_ms
-            if due_ms != NEVER:
-                self.partition.deadlines.put(due_ms, live.key)
+            self.partition.deadlines.put(due_ms, live.key)
+        state = live.state.brands[brand]
         withheld = not consent.allows_tags(state.consent, self.partition.terms(brand))
         if withheld or state.withheld:
-            changes = self._under_consent(state, plan, told, withheld)
-        return sorted(changes, key=lambda change: (change.tag.partition(":")[0], change.entered))
+            changes = self._under_consent(state, plan, changes, withheld)
+        if len(changes) > 1:
+            changes.sort(key=lambda change: (change.tag.partition(":")[0], change.entered))
+        return changes
 
-    def _under_consent(self, state: BrandState, plan: Plan, told: Collection[str], withheld: bool) -> list[Change]:
-        """Exit what was told when consent goes; enter what holds when it returns."""
+    def _under_consent(self, state: BrandState, plan: Plan, changes: Collection[Change], withheld: bool) -> list[Change]:
+        """Exit what the CRM was told of when consent goes; enter what holds when it returns."""
         now_ms = self.partition.clock_ms
-        returns, state.withheld = state.withheld and not withheld, withheld
-        if withheld:
+        told_none, state.withheld = state.withheld, withheld
+        if withheld and not told_none:
+            entered = {change.tag for change in changes if change.entered}
+            exited = {change.tag for change in changes if not change.entered}
+            told = (state.tags.keys() - entered) | (exited - entered)
             return [tags.describe(_planned(plan, name), name, False, state, now_ms) for name in told]
-        if returns:
+        if told_none and not withheld:
             state.tags = dict.fromkeys(state.tags, now_ms)
             return [tags.describe(_planned(plan, name), name, True, state, now_ms) for name in state.tags]
         return []
@@ -256,7 +262,7 @@ class MembersFold:
             state, plan = live.state.brands[brand], self.partition.plan(brand)
             ruleset.drop_unplanned(state, plan)
             told = not state.withheld
-            planned = {tag.name: isinstance(tag.test, tags.Leader) for tag in plan.tags}
+            planned = {one.tag.name: isinstance(one.tag.test, tags.Leader) for one in plan.steps}
             gone = [name for name in sorted(state.tags) if planned.get(name.partition(":")[0]) is not (":" in name)]
             for name in gone:
                 del state.tags[name]
@@ -366,16 +372,6 @@ class MembersFold:
         return Origin(self.home.topic_id, self.home.partition, record.offset)
 
 
-_FAMILIES = {
-    envelope.Click: "click",
-    envelope.Share: "share",
-    envelope.Order: "order",
-    envelope.Chat: "chat",
-    envelope.Coupon: "coupon",
-    envelope.ConsentGiven: "consent",
-}
-
-
 def _planned(plan: Plan, name: str) -> Tag:
     base = name.partition(":")[0]
-    return next(tag for tag in plan.tags if tag.name == base)
+    return next(one.tag for one in plan.steps if one.tag.name == base)

@@ -8,7 +8,7 @@ keeps every count.
 Source: RULES 2 and 3.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -21,7 +21,7 @@ from schemas.state import BrandState, CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
 from streams.keywords import NO_WORDS, Matcher
-from streams.tags import AnyValues, AtLeast, Engaged, Every, Leader, Negated, Refers, Silence, Some, Tag, Test
+from streams.tags import AnyValues, AtLeast, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test, step
 from streams.windows import window
 
 HALF_LIVES: Final = 16
@@ -49,29 +49,29 @@ class SetPlan:
 class Plan:
     """All that holds for a brand's members, indexed by what happens.
 
-    *tags* in an order in which each comes after those it refers to; *by_event*
-    the counters of an event name; *touched* the tags that a family of events
-    (``click``, ``order`` …) can change; *evidence* the names whose latest ids
-    are worth keeping.
+    *steps* are the tags, each after those it refers to; *touched* those that
+    an event name can change; *by_event* the counters of an event name;
+    *evidence* the names whose latest ids are worth keeping.
     """
 
     brand: SetPlan | None
     alliance: SetPlan | None
-    tags: tuple[Tag, ...] = ()
+    steps: tuple[Step, ...] = ()
     by_event: dict[str, tuple[Counter, ...]] = field(default_factory=dict)
     keywords: tuple[Counter, ...] = ()
-    touched: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
+    touched: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     evidence: frozenset[str] = frozenset()
     matcher: Matcher = NO_WORDS
     counters: frozenset[int] = frozenset()
 
+    def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
+        """Give the tags that one of the events *names* can change."""
+        if len(names) == 1:
+            return self.touched.get(next(iter(names)), ())
+        return tuple(one for one in self.steps if not one.tag.events.isdisjoint(names))
+
 
 NOTHING: Final = Plan(None, None)
-
-
-def family(event: str) -> str:
-    """Name the family of an event: ``order`` for ``order.paid``."""
-    return event.partition(".")[0]
 
 
 def leaves(rule: written.Clause) -> Iterable[written.Clause]:
@@ -137,14 +137,14 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
             sets[owner], of_set = _plan_set(standing, written.decode(standing.document))
             tags += of_set
     counters = [c for s in sets.values() if s is not None for c in s.counters]
-    families = {family(name) for name in written.EVENT_NAMES}
+    steps = tuple(step(tag) for tag in tags)
     return Plan(
         sets["brand"],
         sets[ALLIANCE],
-        tuple(tags),
+        steps,
         {name: tuple(c for c in counters if name in c.events and c.kind != "keywords") for name in written.EVENT_NAMES},
         tuple(c for c in counters if c.kind == "keywords"),
-        {name: tuple(tag for tag in tags if name in tag.families) for name in families},
+        {name: tuple(one for one in steps if name in one.tag.events) for name in written.EVENT_NAMES},
         frozenset(name for tag in tags for name in _evidence(tag.test)),
         Matcher({c.id: c.words for c in counters if c.kind == "keywords"}),
         frozenset(c.id for c in counters),
@@ -201,12 +201,12 @@ class _Builder:
             rule = self.rules.tags[name]
             found = list(leaves(rule))
             referred = [self.tag(leaf.tag) for leaf in found if isinstance(leaf, written.TagRef)]
-            families = {family(event) for leaf in found for event in names(leaf, self.owned)}
+            events = {event for leaf in found for event in names(leaf, self.owned)}
             self.tags[name] = Tag(
                 self.prefix + name,
                 self.test(rule),
                 self.owned.version,
-                frozenset(families.union(*(tag.families for tag in referred))),
+                frozenset(events.union(*(tag.events for tag in referred))),
                 rule.currency if isinstance(rule, written.Sum) else None,
             )
         return self.tags[name]

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from schemas.scalars import instant_text
-from schemas.state import EVIDENCE, NEVER, BrandState, Recent
+from schemas.state import EVIDENCE, NEVER, BrandState
 from streams import counters, engagement
 from streams.counters import Counter
 from streams.engagement import Decay
+from streams.evidence import Entry, entries
 from streams.windows import Window
 
 Evidence = int | float | str | bool
@@ -41,7 +42,7 @@ class Test(Protocol):
     def value(self, state: BrandState, now_ms: int, /) -> Evidence:
         """Give what was found, in the rule's own unit."""
 
-    def recent(self, state: BrandState, now_ms: int, /) -> Recent:
+    def recent(self, state: BrandState, now_ms: int, /) -> list[Entry]:
         """List the latest events that count, in any order; there may be more than five."""
 
 
@@ -60,11 +61,11 @@ class AtLeast:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return counters.total(self.counter, state, now_ms)
 
-    def recent(self, state: BrandState, now_ms: int) -> Recent:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         keys: Sequence[str | int] = (self.counter.id,) if self.counter.kind == "keywords" else self.counter.events
         window = self.counter.window
         oldest = window.oldest(now_ms)
-        return [e for key in keys for e in state.recent.get(key, ()) if window.clock.bucket(e[0]) >= oldest]
+        return [e for key in keys for e in entries(state.recent.get(key, b"")) if window.clock.bucket(e[0]) >= oldest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,11 @@ class AnyValues:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return len(counters.latest_buckets(self.counter, state, now_ms))
 
-    def recent(self, state: BrandState, now_ms: int) -> Recent:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         window = self.counter.window
         oldest = window.oldest(now_ms)
         kept = state.values.get(self.counter.id, {}).values()
-        return [e for value in kept for e in value.recent if window.clock.bucket(e[0]) >= oldest]
+        return [e for value in kept for e in entries(value.recent) if window.clock.bucket(e[0]) >= oldest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,9 @@ class Leader:
         found = counters.leader(self.counter, state, now_ms)
         return found[0] if found is not None else 0
 
-    def recent(self, state: BrandState, now_ms: int) -> Recent:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         found = counters.leader(self.counter, state, now_ms)
-        return state.values[self.counter.id][found[1]].recent if found is not None else []
+        return entries(state.values[self.counter.id][found[1]].recent) if found is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,8 @@ class Silence:
         """Give the latest act."""
         return instant_text(state.active_ms)
 
-    def recent(self, state: BrandState, _now_ms: int) -> Recent:
-        return [entry for name in self.events for entry in state.recent.get(name, ())]
+    def recent(self, state: BrandState, _now_ms: int) -> list[Entry]:
+        return [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,8 @@ class Engaged:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return engagement.at(state.alliance if self.shared else state.score, now_ms, self.decay)
 
-    def recent(self, state: BrandState, _now_ms: int) -> Recent:
-        return [entry for name in self.events for entry in state.recent.get(name, ())]
+    def recent(self, state: BrandState, _now_ms: int) -> list[Entry]:
+        return [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ class Refers:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.check(state, now_ms).holds
 
-    def recent(self, _state: BrandState, _now_ms: int) -> Recent:
+    def recent(self, _state: BrandState, _now_ms: int) -> list[Entry]:
         return []
 
 
@@ -197,7 +198,7 @@ class Every:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.check(state, now_ms).holds
 
-    def recent(self, state: BrandState, now_ms: int) -> Recent:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
 
 
@@ -214,7 +215,7 @@ class Some:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.check(state, now_ms).holds
 
-    def recent(self, state: BrandState, now_ms: int) -> Recent:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
 
 
@@ -231,19 +232,48 @@ class Negated:
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.check(state, now_ms).holds
 
-    def recent(self, _state: BrandState, _now_ms: int) -> Recent:
+    def recent(self, _state: BrandState, _now_ms: int) -> list[Entry]:
         return []
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag as it is judged.  *version* is its rule set's; *currency* that of a ``sum``."""
+    """A tag as it is judged; *events* (names) can change it.  *version* is its rule set's; *currency* that of a ``sum``."""
 
     name: str
     test: Test
     version: int
-    families: frozenset[str]
+    events: frozenset[str]
     currency: str | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Tell whether more events can't end it: then one that holds need not be looked at when there are more."""
+        return isinstance(self.test, AtLeast | AnyValues | Engaged)
+
+    @property
+    def referring(self) -> bool:
+        """Tell whether it depends on other tags alone: then it need not be looked at unless one of them changed."""
+        return _refers(self.test)
+
+
+def _refers(test: Test) -> bool:
+    match test:
+        case Every(clauses=clauses) | Some(clauses=clauses):
+            return all(_refers(clause) for clause in clauses)
+        case Negated(clause=clause):
+            return _refers(clause)
+        case _:
+            return isinstance(test, Refers)
+
+
+class Step(NamedTuple):
+    """A tag in the order of judging, with what ``judge_more`` may pass over."""
+
+    tag: Tag
+    lasting: bool
+    referring: bool
+    silence: bool
 
 
 class Change(NamedTuple):
@@ -257,27 +287,56 @@ class Change(NamedTuple):
     version: int
 
 
-def judge(tags: Iterable[Tag], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
-    """Bring ``state.tags`` up to the clock *now_ms* for *tags*, which come in the order of their references.
+def step(tag: Tag) -> Step:
+    """Make a tag ready to be judged."""
+    return Step(tag, tag.lasting, tag.referring, isinstance(tag.test, Silence))
 
-    Returns what changed, by tag and exits first, and the clock at which one of
-    *tags* may change by itself.
+
+def judge(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
+    """Bring ``state.tags`` up to the clock *now_ms* for the tags of *steps*, which come in the order of their references.
+
+    Returns what changed, and the clock at which one of the tags may change by
+    itself.
+    """
+    changes: list[Change] = []
+    due = NEVER
+    for one in steps:
+        due = min(due, _judge_one(one.tag, state, now_ms, changes))
+    return changes, due
+
+
+def judge_more(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
+    """As ``judge``, where all that happened since the last one is that more was counted, and the member had acted before.
+
+    What can't have changed is passed over: a reached total that only grows
+    (its deadline can only be later than the one noted), a silence that was
+    none, a combination of tags that are as they were.
     """
     changes: list[Change] = []
     due = NEVER
     held = state.tags
-    for tag in tags:
-        holds, tag_due = tag.test.check(state, now_ms)
-        due = min(due, tag_due)
-        if isinstance(tag.test, Leader):
-            _judge_leader(tag, tag.test, holds, state, now_ms, changes)
-        elif holds != (tag.name in held):
-            changes.append(describe(tag, tag.name, holds, state, now_ms))
-            if holds:
-                held[tag.name] = now_ms
-            else:
-                del held[tag.name]
+    for tag, lasting, referring, silence in steps:
+        if lasting:
+            if tag.name in held:
+                continue
+        elif (referring and not changes) or (silence and tag.name not in held):
+            continue
+        due = min(due, _judge_one(tag, state, now_ms, changes))
     return changes, due
+
+
+def _judge_one(tag: Tag, state: BrandState, now_ms: int, changes: list[Change]) -> int:
+    holds, due = tag.test.check(state, now_ms)
+    held = state.tags
+    if isinstance(tag.test, Leader):
+        _judge_leader(tag, tag.test, holds, state, now_ms, changes)
+    elif holds != (tag.name in held):
+        changes.append(describe(tag, tag.name, holds, state, now_ms))
+        if holds:
+            held[tag.name] = now_ms
+        else:
+            del held[tag.name]
+    return due
 
 
 def _judge_leader(tag: Tag, test: Leader, holds: bool, state: BrandState, now_ms: int, changes: list[Change]) -> None:

@@ -21,15 +21,14 @@ def view(member: Member, brand: str, pairwise: str, plan: Plan, terms: Terms, cl
     """
     state = member.brands[brand]
     allowed = consent.allows_tags(state.consent, terms)
-    shop = state.shop
     return MemberView(
         pairwise,
         at,
         instant_text(state.first_ms),
         sorted(state.tags) if allowed else [],
         scores(member, brand, plan, clock_ms) if allowed else Engagement(),
-        shop.count if shop is not None else 0,
-        {currency: minor_text(net, currency) for currency, net in shop.spend.items() if net} if shop is not None else {},
+        state.order_count,
+        {currency: minor_text(net, currency) for currency, net in state.spend.items()},
         _last(state),
     )
 
