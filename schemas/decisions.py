@@ -6,15 +6,7 @@ Source: DESIGN 2 (law 5), CONTRACT 2 and 3.
 from typing import NamedTuple
 
 from schemas.crm import CrmRecord
-from schemas.envelope import Event
-from schemas.refusals import Refused
-
-
-class DeadLetter(NamedTuple):
-    """A brand's event is refused after intake had let it in."""
-
-    event: Event
-    refused: Refused
+from schemas.dead_letters import DeadLetter
 
 
 class Noted(NamedTuple):

@@ -18,7 +18,8 @@ import msgspec
 
 from schemas import crm, decisions, envelope
 from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged
-from schemas.decisions import DeadLetter, Decided, Decision, Noted
+from schemas.dead_letters import dead_letter_of
+from schemas.decisions import Decided, Decision, Noted
 from schemas.envelope import Event, ManifestRequest, Origin, RulesSet, Tick
 from schemas.fold import Home, Record
 from schemas.refusals import Reason, Refused
@@ -95,7 +96,7 @@ class MembersFold:
                 if not dedupe.passed(live.state.marks, self.partition.origin(event.origin), event.origin.offset):
                     self.partition.book(event.brand, event.terms).crashed += 1
                     detail = f"a bug of ours in stage members: {type(bug).__name__}"
-                    self._decisions.append(DeadLetter(event, Refused(Reason.CRASHED, detail)))
+                    self._decisions.append(dead_letter_of(event, Refused(Reason.CRASHED, detail)))
             case _:
                 raise RuntimeError(f"a record of our own can't be folded, at offset {record.offset}") from bug
 
@@ -125,7 +126,7 @@ class MembersFold:
         state = live.state.brands.get(event.brand)
         if state is not None and (repeated := self._repeated(state, event)):
             if isinstance(repeated, Refused):
-                self._decisions.append(DeadLetter(event, repeated))
+                self._decisions.append(dead_letter_of(event, repeated))
             else:
                 book.duplicates += 1
                 self._decisions.append(Noted(decisions.DUPLICATE, event.brand, 1))
