@@ -1,0 +1,55 @@
+"""A rule as a person would say it."""
+
+from schemas.rules import (
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    All,
+    AnyOf,
+    Clause,
+    Count,
+    Distinct,
+    Engaged,
+    Keywords,
+    Not,
+    Silent,
+    Sum,
+    TagRef,
+    Top,
+)
+from schemas.scalars import minor_text
+
+
+def duration_text(length_ms: int) -> str:
+    """Write a duration in its largest whole unit, as a rules file has it."""
+    for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h")):
+        if length_ms % unit_ms == 0:
+            return f"{length_ms // unit_ms}{unit}"
+    return f"{length_ms // MINUTE_MS}m"
+
+
+def said(clause: Clause) -> str:
+    """Say *clause* in one line."""
+    match clause:
+        case Count(events=events, within_ms=within_ms, at_least=at_least):
+            return f"{at_least} or more of {', '.join(events)} within {duration_text(within_ms)}"
+        case Sum(of=event, within_ms=within_ms, at_least_minor=amount, currency=currency):
+            return f"{event} of {minor_text(amount, currency)} {currency} or more within {duration_text(within_ms)}"
+        case Top(of=dimension, events=events, within_ms=within_ms, at_least=at_least):
+            return f"the {dimension} with the most of {', '.join(events)} within {duration_text(within_ms)}, {at_least} or more"
+        case Distinct(of=dimension, events=events, within_ms=within_ms, at_least=at_least):
+            return f"{at_least} or more different values of {dimension} in {', '.join(events)} within {duration_text(within_ms)}"
+        case Keywords(any_of=words, within_ms=within_ms):
+            return f"wrote {' or '.join(words)} within {duration_text(within_ms)}"
+        case Silent(for_ms=for_ms):
+            return f"silent for {duration_text(for_ms)}"
+        case Engaged(at_least=least):
+            return f"engagement of {least:g} or more"
+        case TagRef(tag=tag):
+            return f"has {tag}"
+        case Not(of=inside):
+            return f"not ({said(inside)})"
+        case All(of=clauses):
+            return " and ".join(f"({said(each)})" for each in clauses)
+        case AnyOf(of=clauses):
+            return " or ".join(f"({said(each)})" for each in clauses)
