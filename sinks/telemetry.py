@@ -1,0 +1,243 @@
+"""What an operator sees: one function for each occurrence gives the log line and the metric.
+
+Labels are brands, event types, reasons, topics and partitions: all bounded.
+No identity, and no text of a brand's, is ever in one.  A ``Telemetry`` is one
+worker's; it is also the engine's observer.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+LATENCY_S: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LONG_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+PLACE: Final = ("topic", "partition")
+
+
+class Telemetry:
+    """Metrics and log lines of one worker."""
+
+    def __init__(self, stage: str) -> None:
+        self.registry = CollectorRegistry()
+        self.log: Any = structlog.get_logger().bind(stage=stage)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._make_of_brands()
+        self._make_of_engine()
+        self._make_of_serving()
+
+    def page(self) -> bytes:
+        """Write all metrics for Prometheus."""
+        return generate_latest(self.registry)
+
+    # -- brands
+
+    def accepted(self, brand: str, kind: str, times: int = 1) -> None:
+        """Intake let events of type *kind* in."""
+        self._events.labels(brand, kind).inc(times)
+        self.log.debug("accepted", brand=brand, type=kind, times=times)
+
+    def enriched(self, brand: str, times: int = 1) -> None:
+        """Events went to the brand's CRM."""
+        self._enriched.labels(brand).inc(times)
+        self.log.debug("enriched", brand=brand, times=times)
+
+    def reached_crm(self, brand: str, seconds: float) -> None:
+        """Tell how long an event took from the brand's topic to the CRM's."""
+        self._latency.labels(brand).observe(seconds)
+
+    def refused(self, brand: str, reason: str, times: int = 1) -> None:
+        """Records became dead letters."""
+        self._refusals.labels(brand, reason).inc(times)
+        self.log.debug("refused", brand=brand, reason=reason, times=times)
+
+    def duplicate(self, brand: str, times: int = 1) -> None:
+        """The publisher's own copies were dropped."""
+        self._duplicates.labels(brand, "publisher").inc(times)
+        self.log.debug("duplicate", brand=brand, times=times)
+
+    def replayed(self, brand: str, times: int = 1) -> None:
+        """Copies that our own replays made were dropped."""
+        self._duplicates.labels(brand, "replay").inc(times)
+        self.log.debug("replayed", brand=brand, times=times)
+
+    def refund_without_order(self, brand: str, times: int = 1) -> None:
+        """A refund came whose order this member has not: the brand sends other identities with it, or it is too old."""
+        self._warnings.labels(brand, "refund_without_order").inc(times)
+        self.log.info("refund without order", brand=brand, times=times)
+
+    def values_forgotten(self, brand: str, times: int = 1) -> None:
+        """A counter of distinct values was full and forgot its least: the tag may be lower than the truth."""
+        self._warnings.labels(brand, "values_forgotten").inc(times)
+        self.log.info("values forgotten", brand=brand, times=times)
+
+    def tag_entered(self, brand: str, times: int = 1) -> None:
+        """Members entered tags."""
+        self._tags.labels(brand, "entered").inc(times)
+        self.log.debug("tags entered", brand=brand, times=times)
+
+    def tag_exited(self, brand: str, times: int = 1) -> None:
+        """Members left tags."""
+        self._tags.labels(brand, "exited").inc(times)
+        self.log.debug("tags exited", brand=brand, times=times)
+
+    def brand_added(self, brand: str) -> None:
+        """Intake took a brand up."""
+        self._brands.inc()
+        self.log.info("brand taken up", brand=brand)
+
+    def rules_published(self, owner: str, version: int) -> None:
+        """A rule set was sent to all partitions."""
+        self._rules.labels(owner).set(version)
+        self.log.info("rules published", owner=owner, version=version)
+
+    # -- the engine's observer
+
+    def folded(self, topic: str, partition: int, records: int, seconds: float) -> None:
+        """A batch of *records* was folded."""
+        self._batches.labels(topic).inc()
+        self._records.labels(topic).inc(records)
+        self._fold.labels(topic).observe(seconds)
+        self.log.debug("folded", topic=topic, partition=partition, records=records, seconds=seconds)
+
+    def committed(self, topic: str, partition: int, states: int, seconds: float) -> None:
+        """A transaction of *states* became durable."""
+        self._commit.labels(topic).observe(seconds)
+        self._states_written.labels(topic).inc(states)
+        self.log.debug("committed", topic=topic, partition=partition, states=states, seconds=seconds)
+
+    def lag(self, topic: str, partition: int, records: int, seconds: float) -> None:
+        """So much is waiting in the log."""
+        self._lag_records.labels(topic, partition).set(records)
+        self._lag_seconds.labels(topic, partition).set(seconds)
+
+    def restoring(self, partition: int, states: int) -> None:
+        """A restore goes on and has read so many changelog records."""
+        self.log.info("restoring", partition=partition, records=states)
+
+    def restored(self, partition: int, states: int, size: int, seconds: float) -> None:
+        """A partition was taken over."""
+        self._restore.observe(seconds)
+        self.log.info("restored", partition=partition, states=states, bytes=size, seconds=round(seconds, 3))
+        self.size(partition, states, size)
+
+    def size(self, partition: int, states: int, size: int) -> None:
+        """A table holds *states* of *size* bytes."""
+        self._states.labels(partition).set(states)
+        self._state_bytes.labels(partition).set(size)
+
+    def crashed(self, topic: str, partition: int, offset: int, bug: BaseException) -> None:
+        """A record raised in the fold and became a dead letter: our bug."""
+        self._crashes.labels(topic).inc()
+        self.log.error("crashed", topic=topic, partition=partition, offset=offset, exc_info=bug)
+
+    def refused_start(self, problem: str) -> None:
+        """The worker must not start."""
+        self._failures.labels("refused_start").inc()
+        self.log.error("refused to start", problem=problem)
+
+    def set_aside(self, topic: str, partition: int, problem: str) -> None:
+        """One partition of an untrusted topic is not read, so that the others are."""
+        self._set_aside.labels(topic, partition).set(1)
+        self.log.error("set aside", topic=topic, partition=partition, problem=problem)
+
+    def waiting(self, topic: str, seconds: float) -> None:
+        """A write has not been delivered for so long: a fault of the cluster."""
+        self._waiting.labels(topic).set(seconds)
+        self.log.warning("waiting for a write", topic=topic, seconds=round(seconds, 1))
+
+    def fence(self, is_open: bool) -> None:
+        """The worker may send, or has not heard from Kafka for a session timeout."""
+        self._fence.set(is_open)
+        self.log.log(20 if is_open else 30, "fence", open=is_open)
+
+    def failed(self, problem: str) -> None:
+        """Say why nothing more is sent and the worker exits."""
+        self._failures.labels("failed").inc()
+        self.log.error("failed", problem=problem)
+
+    def stopped(self, clean: bool) -> None:
+        """The worker ended."""
+        self.log.log(20 if clean else 30, "stopped", clean=clean)
+
+    # -- the serving copy
+
+    def served(self, members: int, seconds: float) -> None:
+        """A batch of members was written to the serving copy."""
+        self._served.inc(members)
+        self._serve.observe(seconds)
+        self.log.debug("served", members=members, seconds=seconds)
+
+    def serving_stale(self, problem: str) -> None:
+        """The serving copy could not be written; it is stale until rebuilt or caught up."""
+        self._stale.set(1)
+        self._serving_errors.inc()
+        self.log.warning("serving copy is stale", problem=problem)
+
+    def serving_fresh(self) -> None:
+        """The serving copy is whole again."""
+        self._stale.set(0)
+        self.log.info("serving copy is fresh")
+
+    def listening(self, host: str, port: int) -> None:
+        """Metrics and health can be asked for."""
+        self.log.info("listening", host=host, port=port)
+
+    # -- the metrics, once
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(f"huiliu_{name}", says, labels, registry=self.registry)
+
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(f"huiliu_{name}", says, labels, registry=self.registry)
+
+    def _histogram(self, name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"huiliu_{name}", says, labels, registry=self.registry, buckets=buckets)
+
+    def _make_of_brands(self) -> None:
+        self._events = self._counter("events", "events that intake let in", "brand", "type")
+        self._enriched = self._counter("enriched", "events returned to the CRM", "brand")
+        self._latency = self._histogram("event_to_crm_seconds", "from the brand's topic to the CRM's", LATENCY_S, "brand")
+        self._refusals = self._counter("refusals", "records that became dead letters", "brand", "reason")
+        self._duplicates = self._counter("duplicates", "copies dropped: the publisher's, or of our own replays", "brand", "kind")
+        self._warnings = self._counter("warnings", "things a brand should look into", "brand", "kind")
+        self._tags = self._counter("tags", "tags entered and exited by members", "brand", "change")
+        self._brands = self._counter("brands_taken_up", "brands that intake took up")
+        self._rules = self._gauge("rules_version", "version of the rule set that stands", "owner")
+
+    def _make_of_engine(self) -> None:
+        self._batches = self._counter("batches", "batches folded", "topic")
+        self._records = self._counter("records", "records folded", "topic")
+        self._fold = self._histogram("fold_seconds", "time to fold a batch", SHORT_S, "topic")
+        self._commit = self._histogram("commit_seconds", "time of a transaction", SHORT_S, "topic")
+        self._states_written = self._counter("states_written", "states committed to the changelog", "topic")
+        self._lag_records = self._gauge("lag_records", "records waiting", *PLACE)
+        self._lag_seconds = self._gauge("lag_seconds", "age of the last record folded, 0 without lag", *PLACE)
+        self._restore = self._histogram("restore_seconds", "time to take a partition over", LONG_S)
+        self._states = self._gauge("states", "states in a partition's table", "partition")
+        self._state_bytes = self._gauge("state_bytes", "their size", "partition")
+        self._crashes = self._counter("crashes", "records that raised in a fold: our bugs", "topic")
+        self._failures = self._counter("failures", "why this worker ends or did not start", "kind")
+        self._set_aside = self._gauge("set_aside", "partitions that are not read", *PLACE)
+        self._waiting = self._gauge("waiting_seconds", "age of the oldest write that is not delivered", "topic")
+        self._fence = self._gauge("fence_open", "1 while the worker may send")
+
+    def _make_of_serving(self) -> None:
+        self._served = self._counter("served", "members written to the serving copy")
+        self._serve = self._histogram("serve_seconds", "time of a write to the serving copy", SHORT_S)
+        self._stale = self._gauge("serving_stale", "1 while the serving copy is stale")
+        self._serving_errors = self._counter("serving_errors", "writes to the serving copy that failed")
+
+
+NOTED: Final[Mapping[str, Any]] = {
+    "replayed": Telemetry.replayed,
+    "duplicate": Telemetry.duplicate,
+    "refund_without_order": Telemetry.refund_without_order,
+    "values_forgotten": Telemetry.values_forgotten,
+}
+"""What a fold's ``Noted`` comes to, by its *what*: ``NOTED[noted.what](telemetry, noted.brand, noted.times)``."""
