@@ -84,7 +84,7 @@ def _admit_natural(memory: _Memory, said: Said) -> str:
     data = said.data
     if said.kind == "chat":
         key: tuple[str, ...] = (data["conversation_id"], data["message_id"])
-    elif said.kind == "coupon" and data.get("reward_id") is not None:
+    elif said.kind == "coupon" and data.get("reward_id"):
         key = (data["reward_id"], data["status"])
     else:
         return ENRICHED

@@ -228,12 +228,14 @@ def _chat(data: Map) -> None:
     _need(data, "direction", _one_of("in", "out"))
     _need(data, "msgtype", _one_of(*MESSAGES))
     _may(data, _words, "text", "agent_id", "room_id", "recalls")
+    if data["msgtype"] == "recall":
+        _need(data, "recalls", _full)
 
 
 def _coupon(data: Map) -> None:
-    if data.get("reward_id") is None and data.get("coupon_code") is None:
+    if not data.get("reward_id") and not data.get("coupon_code"):
         raise Refusal("invalid_data", "reward_id or coupon_code")
-    _may(data, _full, "reward_id", "coupon_code", "order_id")
+    _may(data, _words, "reward_id", "coupon_code", "order_id")
     _need(data, "status", _one_of("claimed", "redeemed", "expired"))
 
 

@@ -22,7 +22,7 @@ class Published(NamedTuple):
     offset: int
     append_ms: int
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
     key: bytes | None = None
 
 
@@ -39,7 +39,7 @@ def event_of(record: Published) -> dict[str, Any]:
     value = record.value or b""
     if len(value) > LARGEST:
         raise Refusal("too_large")
-    headers = {name.lower(): text for name, text in record.headers}
+    headers = {name.lower(): text or b"" for name, text in record.headers}
     content_type = _text(headers.get("content-type", b"")).split(";")[0].strip().lower()
     if not value:
         raise Refusal("undecodable", "empty")
