@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 import structlog
@@ -10,8 +11,13 @@ from sinks.telemetry import NOTED, Telemetry
 
 
 @pytest.fixture
-def telemetry(capsys: pytest.CaptureFixture[str]) -> Iterator[Telemetry]:
-    logs.configure("debug", worker="one")
+def lines() -> StringIO:
+    return StringIO()
+
+
+@pytest.fixture
+def telemetry(lines: StringIO) -> Iterator[Telemetry]:
+    logs.configure("debug", lines, worker="one")
     yield Telemetry("members")
     structlog.reset_defaults()
 
@@ -20,22 +26,22 @@ def sample(telemetry: Telemetry, name: str, **labels: str) -> float | None:
     return telemetry.registry.get_sample_value(f"huiliu_{name}", labels)
 
 
-def test_an_occurrence_is_counted_and_logged(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_occurrence_is_counted_and_logged(telemetry: Telemetry, lines: StringIO) -> None:
     telemetry.refused("acme", "bad_time", 3)
     assert sample(telemetry, "refusals_total", brand="acme", reason="bad_time") == 3
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(lines.getvalue())
     assert line | {"timestamp": ""} == {
         "event": "refused", "brand": "acme", "reason": "bad_time", "times": 3,
         "stage": "members", "worker": "one", "level": "debug", "timestamp": "",
     }  # fmt: skip
 
 
-def test_a_bug_is_logged_with_its_traceback(telemetry: Telemetry, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_logged_with_its_traceback(telemetry: Telemetry, lines: StringIO) -> None:
     try:
         raise KeyError("there is none")
     except KeyError as bug:
         telemetry.crashed("huiliu.internal.members", 3, 41, bug)
-    line = json.loads(capsys.readouterr().err)
+    line = json.loads(lines.getvalue())
     assert (line["level"], line["offset"]) == ("error", 41)
     assert "KeyError: 'there is none'" in line["exception"]
     assert sample(telemetry, "crashes_total", topic="huiliu.internal.members") == 1
