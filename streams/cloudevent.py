@@ -5,9 +5,11 @@ Source: CONTRACT 2; CloudEvents 1.0 and its Kafka binding.
 
 from base64 import b64decode
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from schemas.envelope import JSON, MSGPACK
 from schemas.refusals import Reason
@@ -26,7 +28,7 @@ _NOT_BODY: Final = frozenset({"traceparent", "tracestate", "datacontenttype"})
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class Received(NamedTuple):
+class Received(Struct, frozen=True):
     """A decoded CloudEvent.
 
     *event* has the attributes and ``data``, decoded; *sent* the same as the
@@ -49,19 +51,33 @@ def receive(value: bytes | None, headers: Headers) -> Received | Flaw:
     """
     if not headers:
         return _structured(value or b"", None, batch=False)
-    names = {name.lower(): text for name, text in headers if text is not None}
-    media = names.get(_CONTENT_TYPE, b"").decode("utf-8", "replace").partition(";")[0].strip().lower()
-    if media.startswith(_STRUCTURED):
-        return _typed(value, media, batch=media.startswith(_BATCH))
-    attributes = _attributes(headers)
-    if isinstance(attributes, Flaw):
-        return attributes
-    return _binary(value or b"", media, attributes) if attributes else _typed(value, media, batch=False)
+    media, attributed = b"", False
+    for name, text in headers:
+        if text is None:
+            continue
+        if name.lower() == _CONTENT_TYPE:
+            media = text
+        elif name[: len(_ATTRIBUTE)].lower() == _ATTRIBUTE:
+            attributed = True
+    mode = _mode(media)
+    if attributed and not mode.structured:
+        return _binary(value or b"", mode, headers)
+    return mode.encoding if isinstance(mode.encoding, Flaw) else _structured(value or b"", mode.encoding, batch=mode.batch)
 
 
-def _typed(value: bytes | None, media: str, *, batch: bool) -> Received | Flaw:
-    encoding = _encoding(media)
-    return encoding if isinstance(encoding, Flaw) else _structured(value or b"", encoding, batch=batch)
+class _Mode(Struct, frozen=True):
+    """What a content type says; *encoding* None = nothing about JSON or MessagePack."""
+
+    media: str
+    encoding: int | Flaw | None
+    structured: bool
+    batch: bool
+
+
+@lru_cache(maxsize=256)
+def _mode(content_type: bytes) -> _Mode:
+    media = content_type.decode("utf-8", "replace").partition(";")[0].strip().lower()
+    return _Mode(media, _encoding(media), media.startswith(_STRUCTURED), media.startswith(_BATCH))
 
 
 def _encoding(media: str) -> int | Flaw | None:
@@ -90,15 +106,17 @@ def _attributes(headers: Headers) -> dict[str, object] | Flaw:
     return attributes
 
 
-def _binary(value: bytes, media: str, attributes: dict[str, object]) -> Received | Flaw:
-    encoding = _encoding(media)
-    if isinstance(encoding, Flaw):
-        return encoding
-    content = decode(value, encoding)
+def _binary(value: bytes, mode: _Mode, headers: Headers) -> Received | Flaw:
+    attributes = _attributes(headers)
+    if isinstance(attributes, Flaw):
+        return attributes
+    if isinstance(mode.encoding, Flaw):
+        return mode.encoding
+    content = decode(value, mode.encoding)
     if isinstance(content, Flaw):
         return content
-    if media:
-        attributes["datacontenttype"] = media
+    if mode.media:
+        attributes["datacontenttype"] = mode.media
     event = {**attributes, "data": content.content}
     return Received(event, {**attributes, "data": _as_sent(content)}, _body(event), None, content.encoding)
 
@@ -129,7 +147,7 @@ def _structured(value: bytes, encoding: int | None, *, batch: bool) -> Received 
 def _embedded(event: dict[str, object]) -> Document | Flaw:
     """Decode ``data_base64`` by ``datacontenttype``; its own outermost container has depth 1."""
     text, media = event["data_base64"], event.get("datacontenttype")
-    encoding = _encoding(media.partition(";")[0].strip().lower()) if isinstance(media, str) else None
+    encoding = _mode(media.encode()).encoding if isinstance(media, str) else None
     if isinstance(encoding, Flaw):
         return encoding
     try:

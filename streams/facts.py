@@ -90,66 +90,63 @@ def _order(order: events.Order) -> Facts | Flaw:
     refunded = order.status == "refunded"
     if refunded and (order.refund is None or not order.refund_id):
         return _missing("data.refund_id" if order.refund else "data.refund", "both in a refund")
-    purse = _Purse(order.currency)
-    refund = order.refund
-    refund_minor = 0 if refund is None else purse.positive(refund.amount)
-    refund_lines = _refund_lines(refund, purse)
-    if order.discount is not None:
-        purse.positive(order.discount)
-    facts = envelope.Order(
+    digits = DIGITS.get(order.currency, 0)
+    total = parse_minor(order.total, digits)
+    lines = _lines(order.lines, digits) if order.lines else ()
+    refund = _NO_REFUND if order.refund is None else _refund(order.refund, digits)
+    if total is None or total < 0 or lines is None or refund is None or order.currency not in DIGITS or _discount_unfit(order, digits):
+        return _flaw_of_money(order)
+    refund_minor, refund_lines = refund if refunded else _NO_REFUND
+    return envelope.Order(
         order.order_id,
         order.status,
         order.status_version,
         order.currency,
-        purse.positive(order.total),
-        _lines(order, purse),
+        total,
+        lines,
         order.refund_id if refunded else None,
-        refund_minor if refunded else 0,
-        refund_lines if refunded else (),
+        refund_minor,
+        refund_lines,
         order.share_id or None,
         order.click_id or None,
-        tuple(order.coupons or ()),
-    )
-    return _flaw_of_money(order) if purse.flawed else facts
-
-
-class _Purse:
-    """Reads the amounts of one currency and remembers whether all were fit."""
-
-    __slots__ = ("digits", "flawed")
-
-    def __init__(self, currency: str) -> None:
-        self.digits = DIGITS.get(currency, 0)
-        self.flawed = currency not in DIGITS
-
-    def any(self, amount: object) -> Minor:
-        """Read an amount that may be negative; 0 for one that is unfit."""
-        minor = parse_minor(amount, self.digits)
-        if minor is None:
-            self.flawed = True
-            return 0
-        return minor
-
-    def positive(self, amount: object) -> Minor:
-        """Read an amount that may not be negative."""
-        minor = self.any(amount)
-        if minor < 0:
-            self.flawed = True
-        return minor
-
-
-def _lines(order: events.Order, purse: _Purse) -> tuple[envelope.Line, ...]:
-    if not order.lines:
-        return ()
-    return tuple(
-        [envelope.Line(line.line_id, line.sku, line.quantity, purse.any(line.amount), line.category or None) for line in order.lines]
+        tuple(order.coupons) if order.coupons else (),
     )
 
 
-def _refund_lines(refund: events.Refund | None, purse: _Purse) -> tuple[envelope.RefundLine, ...]:
-    if refund is None or not refund.lines:
-        return ()
-    return tuple([envelope.RefundLine(line.line_id, line.quantity, purse.any(line.amount)) for line in refund.lines])
+_Refund = tuple[Minor, tuple[envelope.RefundLine, ...]]
+_NO_REFUND: Final[_Refund] = (0, ())
+
+
+def _lines(stated: list[events.Line], digits: int) -> tuple[envelope.Line, ...] | None:
+    """Read the lines of an order; None when an amount is unfit."""
+    lines = []
+    for line in stated:
+        amount = parse_minor(line.amount, digits)
+        if amount is None:
+            return None
+        lines.append(envelope.Line(line.line_id, line.sku, line.quantity, amount, line.category or None))
+    return tuple(lines)
+
+
+def _refund(stated: events.Refund, digits: int) -> _Refund | None:
+    """Read a refund; None when an amount is unfit."""
+    amounts = [parse_minor(line.amount, digits) for line in stated.lines or ()]
+    refund = parse_minor(stated.amount, digits)
+    if refund is None or refund < 0:
+        return None
+    lines = tuple(
+        envelope.RefundLine(line.line_id, line.quantity, amount)
+        for line, amount in zip(stated.lines or (), amounts, strict=True)
+        if amount is not None
+    )
+    return (refund, lines) if len(lines) == len(amounts) else None
+
+
+def _discount_unfit(order: events.Order, digits: int) -> bool:
+    if order.discount is None:
+        return False
+    discount = parse_minor(order.discount, digits)
+    return discount is None or discount < 0
 
 
 def _flaw_of_money(order: events.Order) -> Flaw:

@@ -4,7 +4,9 @@ Source: CONTRACT 4.
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from schemas.events import Identity
 
@@ -14,11 +16,12 @@ _MOBILE: Final = _RANKS["mobile"]
 _FIRST_SCOPED: Final = _RANKS["wecom_external_userid"]
 _DOUBTED: Final = frozenset({_MOBILE, _RANKS["device"], _RANKS["cookie"]})
 _JUNK: Final = frozenset({"-1", "null", "none", "undefined", "nan", "anonymous"})
+_LONGEST_JUNK: Final = max(map(len, _JUNK))
 _LONGEST: Final = 256
 _CHINA: Final = "86"
 
 
-class Identified(NamedTuple):
+class Identified(Struct, frozen=True):
     """An identity and where it holds: *scope* is empty for the whole alliance."""
 
     kind: str
@@ -47,11 +50,14 @@ def identify(identities: Iterable[Identity], brand: str) -> Identified | None:
 
 
 def _strongest(found: dict[int, tuple[str, bool]], brand: str) -> Identified:
-    verified = [rank for rank, (_, sure) in found.items() if sure]
-    scoped = [rank for rank in found if rank >= _FIRST_SCOPED]
-    rank = min(verified or scoped or found)
-    everywhere = "" if verified else f"{brand}/unverified"
-    return Identified(RANKING[rank], brand if rank >= _FIRST_SCOPED else everywhere, found[rank][0])
+    rank = min(found)
+    scope = ""
+    if not found[rank][1]:
+        verified = [rank for rank, (_, sure) in found.items() if sure]
+        scoped = [rank for rank in found if rank >= _FIRST_SCOPED]
+        rank = min(verified or scoped or found)
+        scope = "" if verified else f"{brand}/unverified"
+    return Identified(RANKING[rank], brand if rank >= _FIRST_SCOPED else scope, found[rank][0])
 
 
 def normalised(mobile: bool, stated: str) -> str:
@@ -60,7 +66,9 @@ def normalised(mobile: bool, stated: str) -> str:
     Zeros are junk with hyphens between them, too: an all-zero advertising id.
     """
     identity = stated.strip()
-    if not identity.strip("0-") or identity.lower() in _JUNK or len(identity.encode()) > _LONGEST:
+    if not identity.strip("0-") or (len(identity) <= _LONGEST_JUNK and identity.lower() in _JUNK):
+        return ""
+    if 4 * len(identity) > _LONGEST and len(identity.encode()) > _LONGEST:
         return ""
     return _national(identity) if mobile else identity
 

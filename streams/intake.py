@@ -4,9 +4,10 @@ Source: CONTRACT 2, 4 and 5; DESIGN 5.
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from schemas import envelope, events, topics
 from schemas.dead_letters import DeadLetter
@@ -30,7 +31,7 @@ _REMEMBERED: Final = 1000
 _SYSTEM: Final = re.compile(r"[^/\s\x00-\x1f\x7f]{1,128}")
 
 
-class _Brand(NamedTuple):
+class _Brand(Struct, frozen=True):
     """What intake knows of one brand; *sources* are those that were seen to be its own."""
 
     brand: str
@@ -104,7 +105,7 @@ class Intake:
         facts = facts_of(deed)
         if isinstance(facts, Flaw):
             return facts
-        member = self._keys.member(*identified)
+        member = self._keys.member(identified.kind, identified.scope, identified.identity)
         trusted = envelope.Event(
             home.brand,
             home.terms,
@@ -125,7 +126,7 @@ class Intake:
         return Effect(topics.MEMBERS, partition, member, envelope.encode(trusted))
 
 
-class _Checked(NamedTuple):
+class _Checked(Struct, frozen=True):
     """The attributes of an event, found fit; *time_ms* is the effective time."""
 
     id: str
