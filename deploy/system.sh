@@ -4,7 +4,8 @@ set -euo pipefail
 
 python() {
     local each
-    for each in python3.11 python3.12 python3.13 python3; do
+    # Debian's own first: it is optimised (PGO, LTO), and a third faster than one built with the defaults
+    for each in /usr/bin/python3.11 /usr/bin/python3 python3.11 python3.12 python3.13 python3; do
         if "$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$each"
             return

@@ -6,7 +6,7 @@ record embeds the brand's own event untouched.
 Source: CONTRACT 3.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -92,7 +92,7 @@ class Manifest(Struct, frozen=True):
     at: str
 
 
-class CrmRecord(NamedTuple):
+class CrmRecord(Struct, frozen=True, gc=False):
     """One record for a brand's CRM, decided.
 
     *partition* is the member partition that *sequence* counts in; *member* the

@@ -38,7 +38,6 @@ from streams.orders import Contradiction, Contribution
 from streams.ruleset import ACTIVE, Plan, SetPlan
 
 T = TypeVar("T")
-NONE: Final[frozenset[str]] = frozenset()
 DAY_MS: Final = 86_400_000
 SHRUNK: Final = 10 * ORDERS
 """Orders beyond this many go whole, oldest first: a till that books everything on one member stays bounded."""
@@ -95,10 +94,8 @@ class Acts:
             event.id,
             _weight(self.plan.brand, name),
             _weight(self.plan.alliance, name),
-            0,
-            "",
-            frozenset((sku,)) if sku else NONE,
-            frozenset((category,)) if category else NONE,
+            skus=(sku,) if sku else (),
+            categories=(category,) if category else (),
         )
 
     def _count_in(self, state: BrandState, act: Contribution) -> None:
@@ -114,7 +111,7 @@ class Acts:
                 if act.net_minor and counter.currency == act.currency:
                     counters.add(counter, state.counts, t_ms, now_ms, act.net_minor)
             elif values := act.skus if counter.dimension == "sku" else act.categories:
-                self.forgotten += counters.add_values(counter, state, sorted(values), t_ms, now_ms, act.id)
+                self.forgotten += counters.add_values(counter, state, values, t_ms, now_ms, act.id)
         if name in plan.evidence:
             state.recent[name] = evidence.remember(state.recent.get(name, b""), t_ms, act.id)
         if act.weight and plan.brand is not None and plan.brand.decay is not None:
@@ -137,7 +134,7 @@ class Acts:
                 if act.net_minor and counter.currency == act.currency:
                     counters.add(counter, state.counts, t_ms, now_ms, -act.net_minor)
             elif values := act.skus if counter.dimension == "sku" else act.categories:
-                counters.take_out_values(counter, state, sorted(values), t_ms, act.id)
+                counters.take_out_values(counter, state, values, t_ms, act.id)
         if act.name in state.recent:
             state.recent[act.name] = evidence.forget(state.recent[act.name], t_ms, act.id)
         if act.weight and state.score is not None and plan.brand is not None and plan.brand.decay is not None:
@@ -176,16 +173,18 @@ class Acts:
     def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
         for status in sorted(before.keys() | after.keys()):
             was, becomes = before.get(status), after.get(status)
-            if was != becomes:
-                if was is not None:
-                    self._count_out(state, was)
-                if becomes is not None:
-                    self._count_in(state, becomes)
+            if was is not None and becomes is not None and was.same(becomes):
+                continue
+            if was is not None:
+                self._count_out(state, was)
+            if becomes is not None:
+                self._count_in(state, becomes)
 
     def _note_act(self, state: BrandState, name: str, t_ms: int) -> None:
         if name in ACTIVE:
             self.first_act |= not state.active_ms
-            state.active_ms = max(state.active_ms, t_ms)
+            if t_ms > state.active_ms:
+                state.active_ms = t_ms
 
     def _bound(self, state: BrandState, kept: Orders, *, is_new: bool) -> None:
         """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older."""
@@ -292,10 +291,6 @@ def _said(message: Message) -> Contribution:
         message.id,
         message.weight,
         message.alliance_weight,
-        0,
-        "",
-        NONE,
-        NONE,
     )
 
 

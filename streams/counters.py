@@ -10,7 +10,7 @@ dicts edited in place; they belong to the batch's working set.
 Source: RULES 2 and 3.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.state import VALUES, BrandState, Buckets, Value
@@ -18,7 +18,7 @@ from streams import evidence
 from streams.windows import Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counter:
     """What a counter counts, from the record after *since_offset* on.
 
@@ -74,7 +74,7 @@ def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) ->
     """Tell the clock (ms) at which a total of at least *least* falls below it for want of new events."""
     buckets = state.counts[counter.id]
     oldest = counter.window.oldest(now_ms)
-    left = sum(n for bucket, n in buckets.items() if bucket >= oldest)
+    left = total(counter, state, now_ms)
     for bucket in sorted(buckets):
         if bucket >= oldest:
             left -= buckets[bucket]
@@ -83,7 +83,7 @@ def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) ->
     raise AssertionError(f"counter {counter.id} never falls below {least}")
 
 
-def add_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms: int, now_ms: int, event: str) -> int:
+def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, now_ms: int, event: str) -> int:
     """Count one event for each of *values*; returns how many old values had to go, for 64 are kept."""
     window = counter.window
     bucket = window.clock.bucket(t_ms)
@@ -102,7 +102,7 @@ def add_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms:
     return _forget_values(kept, oldest)
 
 
-def take_out_values(counter: Counter, state: BrandState, values: Iterable[str], t_ms: int, event: str) -> None:
+def take_out_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, event: str) -> None:
     """Undo ``add_values`` of the same event; what was forgotten since stays forgotten."""
     kept = state.values.get(counter.id)
     if kept is None:
@@ -132,7 +132,10 @@ def leader(counter: Counter, state: BrandState, now_ms: int) -> tuple[int, str] 
     oldest = counter.window.oldest(now_ms)
     best: tuple[int, str] | None = None
     for text, value in state.values.get(counter.id, {}).items():
-        n = sum(count for bucket, count in value.buckets.items() if bucket >= oldest)
+        n = 0
+        for bucket, count in value.buckets.items():
+            if bucket >= oldest:
+                n += count
         if n and (best is None or n > best[0] or (n == best[0] and text < best[1])):
             best = (n, text)
     return best

@@ -81,11 +81,11 @@ class MembersFold:
             case Event() as event:
                 self._event(record, event)
             case Tick(time_ms=time_ms):
-                self._advance(min(time_ms, record.timestamp), self._here(record))
+                self._advance(min(time_ms, record.timestamp), record.offset)
             case RulesSet() as rules:
                 self._publish(record, rules)
             case ManifestRequest():
-                self._state_manifests(self._here(record))
+                self._state_manifests(record.offset)
 
     def refuse(self, record: Record, bug: BaseException) -> None:
         """In place of an event whose fold raised: the dead letter ``crashed``; it counts as had."""
@@ -131,7 +131,7 @@ class MembersFold:
                 book.duplicates += 1
                 self._decisions.append(Noted(decisions.DUPLICATE, event.brand, 1))
             return
-        self._advance(event.time_ms, self._here(record))
+        self._advance(event.time_ms, record.offset)
         changes = self._apply(live, record.offset, event)
         self._tell_enriched(live, event)
         self._tell_changes(live, event.brand, changes, event.origin)
@@ -167,13 +167,13 @@ class MembersFold:
         if applied.forgotten:
             self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
         if is_new or applied.first_act:
-            return self._settle(live, brand, plan, tags.judge(plan.steps, state, now_ms))
+            return self._settle(live, brand, plan, tags.judge(plan.steps_of_newcomer(applied.counted), state, now_ms))
         judge = tags.judge_more if applied.only_more else tags.judge
         return self._settle(live, brand, plan, judge(plan.steps_for(applied.counted), state, now_ms))
 
     # The clock, and who is due
 
-    def _advance(self, t_ms: int, here: Origin) -> None:
+    def _advance(self, t_ms: int, offset: int) -> None:
         """Move the clock to *t_ms*, if that is later, and judge once, by key, each member that became due."""
         before = self.partition.clock_ms
         if t_ms <= before:
@@ -181,14 +181,14 @@ class MembersFold:
         self.partition.clock_ms = t_ms
         self._at = instant_text(t_ms)
         if before and t_ms // HOUR_MS != before // HOUR_MS:
-            self._state_manifests(here)
+            self._state_manifests(offset)
         for due_ms, key in self.partition.due(t_ms):
-            if (here.offset, key) in self._skip or self._due_of(key) != due_ms:
+            if (offset, key) in self._skip or self._due_of(key) != due_ms:
                 continue
             self.culprit = key
-            live = self._load(key, here.offset)
+            live = self._load(key, offset)
             live.due_ms = NEVER
-            self._judge_all(live, here)
+            self._judge_all(live, self._here(offset))
             self.culprit = None
 
     def _due_of(self, key: bytes) -> int:
@@ -244,7 +244,7 @@ class MembersFold:
         document, clock_ms = published.document, self.partition.clock_ms
         rules = ruleset.publish(standing, published.version, document, record.offset, clock_ms)
         self.partition.publish(published.owner, rules)
-        here = self._here(record)
+        here = self._here(record.offset)
         brands = None if published.owner == ALLIANCE else (published.owner,)
         for key in sorted(self._states.keys() | self._live.keys()):
             if len(key) != MEMBER_KEY or (record.offset, key) in self._skip:
@@ -310,7 +310,7 @@ class MembersFold:
         book.chain = sha256(book.chain + record_id.encode()).digest()
         self._decisions.append(self._record(brand, book, record_type, record_id, self._name(live, brand), value, brands_origin))
 
-    def _state_manifests(self, here: Origin) -> None:
+    def _state_manifests(self, offset: int) -> None:
         """State to each brand what it was sent since its last manifest, if there was anything."""
         for brand in self.partition.brands():
             book = self.partition.book(brand)
@@ -327,7 +327,7 @@ class MembersFold:
                 book.crashed,
                 self._at,
             )
-            record_id = self.keys.record_id(here, b"", f"{brand}:manifest")
+            record_id = self.keys.record_id(self._here(offset), b"", f"{brand}:manifest")
             book.sequence += 1
             book.first, book.chain, book.duplicates, book.crashed = book.sequence + 1, bytes(32), 0, 0
             self._decisions.append(self._record(brand, book, crm.MANIFEST, record_id, None, value, None))
@@ -369,8 +369,8 @@ class MembersFold:
             name = live.names[brand] = self.keys.pairwise(brand, live.key)
         return name
 
-    def _here(self, record: Record) -> Origin:
-        return Origin(self.home.topic_id, self.home.partition, record.offset)
+    def _here(self, offset: int) -> Origin:
+        return Origin(self.home.topic_id, self.home.partition, offset)
 
 
 def _planned(plan: Plan, name: str) -> Tag:

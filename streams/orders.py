@@ -8,6 +8,7 @@ order of arrival: refund before paid, paid before placed.
 Source: RULES 4.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from schemas.envelope import Line
@@ -21,23 +22,47 @@ KEEPS: Final = frozenset({CANCELLED})
 """Statuses that a cancel or a full refund does not take out."""
 
 
-class Contribution(NamedTuple):
+class Contribution:
     """What one record of an order counts for: as the event *name* at *time_ms*, folded at *offset*.
 
     *net_minor* of *currency* is what a ``sum`` takes; *skus* and *categories*
-    what ``top`` and ``distinct`` take.
+    (sorted, each once) what ``top`` and ``distinct`` take.
     """
 
-    name: str
-    time_ms: int
-    offset: int
-    id: str
-    weight: float
-    alliance_weight: float
-    net_minor: int
-    currency: str
-    skus: frozenset[str]
-    categories: frozenset[str]
+    __slots__ = ("alliance_weight", "categories", "currency", "id", "name", "net_minor", "offset", "skus", "time_ms", "weight")
+
+    def __init__(
+        self,
+        name: str,
+        time_ms: int,
+        offset: int,
+        event: str,
+        weight: float,
+        alliance_weight: float,
+        net_minor: int = 0,
+        currency: str = "",
+        skus: Sequence[str] = (),
+        categories: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.time_ms = time_ms
+        self.offset = offset
+        self.id = event
+        self.weight = weight
+        self.alliance_weight = alliance_weight
+        self.net_minor = net_minor
+        self.currency = currency
+        self.skus = skus
+        self.categories = categories
+
+    def same(self, other: "Contribution") -> bool:
+        """Tell whether *other*, of the same order and status, counts for the same."""
+        return (
+            self.offset == other.offset
+            and self.net_minor == other.net_minor
+            and self.skus == other.skus
+            and self.categories == other.categories
+        )
 
 
 class Contradiction(NamedTuple):
@@ -140,8 +165,8 @@ def contribution(name: str, record: StatusRecord, net_minor: int, lines: tuple[L
         record.alliance_weight,
         net_minor,
         record.currency,
-        frozenset(line.sku for line in lines if line.sku),
-        frozenset(line.category for line in lines if line.category),
+        sorted({line.sku for line in lines if line.sku}),
+        sorted({line.category for line in lines if line.category}),
     )
 
 

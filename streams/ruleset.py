@@ -21,7 +21,7 @@ from schemas.state import BrandState, CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
 from streams.keywords import NO_WORDS, Matcher
-from streams.tags import AnyValues, AtLeast, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test, step
+from streams.tags import AnyValues, AtLeast, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test
 from streams.windows import window
 
 HALF_LIVES: Final = 16
@@ -51,7 +51,8 @@ class Plan:
 
     *steps* are the tags, each after those it refers to; *touched* those that
     an event name can change; *by_event* the counters of an event name;
-    *evidence* the names whose latest ids are worth keeping.
+    *evidence* the names whose latest ids are worth keeping; *of_newcomers*
+    those that can hold for somebody of whom nothing is known.
     """
 
     brand: SetPlan | None
@@ -63,12 +64,17 @@ class Plan:
     evidence: frozenset[str] = frozenset()
     matcher: Matcher = NO_WORDS
     counters: frozenset[int] = frozenset()
+    of_newcomers: frozenset[str] = frozenset()
 
     def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that one of the events *names* can change."""
         if len(names) == 1:
             return self.touched.get(next(iter(names)), ())
         return tuple(one for one in self.steps if not one.tag.events.isdisjoint(names))
+
+    def steps_of_newcomer(self, names: Collection[str]) -> tuple[Step, ...]:
+        """Give the tags that can hold for a member whose first events here are *names*."""
+        return tuple(one for one in self.steps if one.name in self.of_newcomers or not one.tag.events.isdisjoint(names))
 
 
 NOTHING: Final = Plan(None, None)
@@ -137,7 +143,7 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
             sets[owner], of_set = _plan_set(standing, written.decode(standing.document))
             tags += of_set
     counters = [c for s in sets.values() if s is not None for c in s.counters]
-    steps = tuple(step(tag) for tag in tags)
+    steps = tuple(Step(tag) for tag in tags)
     return Plan(
         sets["brand"],
         sets[ALLIANCE],
@@ -148,6 +154,7 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
         frozenset(name for tag in tags for name in _evidence(tag.test)),
         Matcher({c.id: c.words for c in counters if c.kind == "keywords"}),
         frozenset(c.id for c in counters),
+        frozenset(one.name for one in steps if one.silence or one.referring or one.test.holds(BrandState(), 0)),
     )
 
 

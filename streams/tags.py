@@ -7,9 +7,9 @@ nothing happens, and which events speak for it.
 Source: RULES 3.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from schemas.scalars import instant_text
 from schemas.state import EVIDENCE, NEVER, BrandState
@@ -23,40 +23,46 @@ Evidence = int | float | str | bool
 """A count, an amount in minor units, a score, an instant's RFC 3339 text, or whether a composed rule holds."""
 
 
-class Found(NamedTuple):
-    """Whether a test holds, and the clock (ms) from which that may change by itself."""
+Found = tuple[bool, int]
+"""Whether a test holds, and the clock (ms) from which that may change by itself."""
 
-    holds: bool
-    due_ms: int
-
-
-NO = Found(False, NEVER)
+NO: Final[Found] = (False, NEVER)
 
 
-class Test(Protocol):
+class Test:
     """One clause of a rule."""
 
-    def check(self, state: BrandState, now_ms: int, /) -> Found:
-        """Tell whether the clause holds for *state* at the clock *now_ms*."""
+    def check(self, state: BrandState, now_ms: int) -> Found:
+        """Tell whether the clause holds for *state* at the clock *now_ms*, and until when at the earliest."""
+        raise NotImplementedError
 
-    def value(self, state: BrandState, now_ms: int, /) -> Evidence:
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
         """Give what was found, in the rule's own unit."""
+        raise NotImplementedError
 
-    def recent(self, state: BrandState, now_ms: int, /) -> list[Entry]:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         """List the latest events that count, in any order; there may be more than five."""
+        raise NotImplementedError
+
+    def holds(self, state: BrandState, now_ms: int) -> bool:
+        """Tell whether the clause holds, and no more."""
+        return self.check(state, now_ms)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
+class AtLeast(Test):
     """``count``, ``sum`` and ``keywords``: a total reaches *least*."""
 
-    counter: Counter
-    least: int
+    def __init__(self, counter: Counter, least: int) -> None:
+        self.counter = counter
+        self.least = least
+
+    def holds(self, state: BrandState, now_ms: int) -> bool:
+        return counters.total(self.counter, state, now_ms) >= self.least
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         if counters.total(self.counter, state, now_ms) < self.least:
             return NO
-        return Found(True, counters.falls_below(self.counter, state, now_ms, self.least))
+        return (True, counters.falls_below(self.counter, state, now_ms, self.least))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return counters.total(self.counter, state, now_ms)
@@ -68,18 +74,24 @@ class AtLeast:
         return [e for key in keys for e in entries(state.recent.get(key, b"")) if window.clock.bucket(e[0]) >= oldest]
 
 
-@dataclass(frozen=True, slots=True)
-class AnyValues:
+class AnyValues(Test):
     """``distinct``: so many different values."""
 
-    counter: Counter
-    least: int
+    def __init__(self, counter: Counter, least: int) -> None:
+        self.counter = counter
+        self.least = least
+
+    def holds(self, state: BrandState, now_ms: int) -> bool:
+        kept = state.values.get(self.counter.id)
+        if kept is None or len(kept) < self.least:
+            return False
+        return len(counters.latest_buckets(self.counter, state, now_ms)) >= self.least
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         latest = counters.latest_buckets(self.counter, state, now_ms)
         if len(latest) < self.least:
             return NO
-        return Found(True, self.counter.window.leaves(latest[self.least - 1]))
+        return (True, self.counter.window.leaves(latest[self.least - 1]))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return len(counters.latest_buckets(self.counter, state, now_ms))
@@ -91,25 +103,22 @@ class AnyValues:
         return [e for value in kept for e in entries(value.recent) if window.clock.bucket(e[0]) >= oldest]
 
 
-@dataclass(frozen=True, slots=True)
-class Leader:
+class Leader(Test):
     """``top``: the value that is counted most, if often enough.  The tag is named after it."""
 
-    counter: Counter
-    least: int
+    def __init__(self, counter: Counter, least: int) -> None:
+        self.counter = counter
+        self.least = least
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         found = counters.leader(self.counter, state, now_ms)
-        if found is None or found[0] < self.least:
-            return NO
-        oldest = self.counter.window.oldest(now_ms)
-        buckets = state.values[self.counter.id][found[1]].buckets
-        return Found(True, self.counter.window.leaves(min(b for b in buckets if b >= oldest)))
+        return NO if found is None or found[0] < self.least else (True, self.ends(found[1], state, now_ms))
 
-    def text(self, state: BrandState, now_ms: int) -> str:
-        """Give the value that leads; only where ``check`` holds."""
-        found = counters.leader(self.counter, state, now_ms)
-        return found[1] if found is not None else ""
+    def ends(self, text: str, state: BrandState, now_ms: int) -> int:
+        """Tell the clock (ms) at which the value that leads loses its oldest bucket."""
+        oldest = self.counter.window.oldest(now_ms)
+        buckets = state.values[self.counter.id][text].buckets
+        return self.counter.window.leaves(min([bucket for bucket in buckets if bucket >= oldest]))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         found = counters.leader(self.counter, state, now_ms)
@@ -120,123 +129,123 @@ class Leader:
         return entries(state.values[self.counter.id][found[1]].recent) if found is not None else []
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Test):
     """``silent``: acted here once, and not for so many buckets."""
 
-    window: Window
-    events: tuple[str, ...]
+    def __init__(self, window: Window, events: tuple[str, ...]) -> None:
+        self.window = window
+        self.events = events
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         if not state.active_ms:
             return NO
         bucket = self.window.clock.bucket(state.active_ms)
         if bucket < self.window.oldest(now_ms):
-            return Found(True, NEVER)
-        return Found(False, self.window.leaves(bucket))
+            return (True, NEVER)
+        return (False, self.window.leaves(bucket))
 
-    def value(self, state: BrandState, _now_ms: int) -> Evidence:
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
         """Give the latest act."""
         return instant_text(state.active_ms)
 
-    def recent(self, state: BrandState, _now_ms: int) -> list[Entry]:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
 
 
-@dataclass(frozen=True, slots=True)
-class Engaged:
+class Engaged(Test):
     """``engagement``: the score is at least *least*."""
 
-    decay: Decay
-    shared: bool
-    least: float
-    events: tuple[str, ...]
+    def __init__(self, decay: Decay, shared: bool, least: float, events: tuple[str, ...]) -> None:
+        self.decay = decay
+        self.shared = shared
+        self.least = least
+        self.events = events
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         score = state.alliance if self.shared else state.score
         value = engagement.at(score, now_ms, self.decay)
         if value < self.least:
             return NO
-        return Found(True, self.decay.lasts(value, self.least, now_ms) if value else NEVER)
+        return (True, self.decay.lasts(value, self.least, now_ms) if value else NEVER)
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return engagement.at(state.alliance if self.shared else state.score, now_ms, self.decay)
 
-    def recent(self, state: BrandState, _now_ms: int) -> list[Entry]:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
 
 
-@dataclass(frozen=True, slots=True)
-class Refers:
+class Refers(Test):
     """Another tag holds; for a ``top`` tag (*any_value*), with whatever value.  That tag was judged before."""
 
-    name: str
-    any_value: bool
+    def __init__(self, name: str, any_value: bool) -> None:
+        self.name = name
+        self.any_value = any_value
 
-    def check(self, state: BrandState, _now_ms: int) -> Found:
+    def check(self, state: BrandState, now_ms: int) -> Found:
         if self.any_value:
-            return Found(any(name.startswith(self.name + ":") for name in state.tags), NEVER)
-        return Found(self.name in state.tags, NEVER)
+            return (any(name.startswith(self.name + ":") for name in state.tags), NEVER)
+        return (self.name in state.tags, NEVER)
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.check(state, now_ms).holds
+        return self.holds(state, now_ms)
 
-    def recent(self, _state: BrandState, _now_ms: int) -> list[Entry]:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return []
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(Test):
     """``all``."""
 
-    clauses: tuple[Test, ...]
+    def __init__(self, clauses: tuple[Test, ...]) -> None:
+        self.clauses = clauses
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         found = [clause.check(state, now_ms) for clause in self.clauses]
-        return Found(all(one.holds for one in found), min((one.due_ms for one in found), default=NEVER))
+        return (all(one[0] for one in found), min((one[1] for one in found), default=NEVER))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.check(state, now_ms).holds
+        return self.holds(state, now_ms)
 
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Test):
     """``any``."""
 
-    clauses: tuple[Test, ...]
+    def __init__(self, clauses: tuple[Test, ...]) -> None:
+        self.clauses = clauses
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         found = [clause.check(state, now_ms) for clause in self.clauses]
-        return Found(any(one.holds for one in found), min((one.due_ms for one in found), default=NEVER))
+        return (any(one[0] for one in found), min((one[1] for one in found), default=NEVER))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.check(state, now_ms).holds
+        return self.holds(state, now_ms)
 
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
 
 
-@dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(Test):
     """``not``: what speaks for its clause does not speak for it."""
 
-    clause: Test
+    def __init__(self, clause: Test) -> None:
+        self.clause = clause
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         found = self.clause.check(state, now_ms)
-        return Found(not found.holds, found.due_ms)
+        return (not found[0], found[1])
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.check(state, now_ms).holds
+        return self.holds(state, now_ms)
 
-    def recent(self, _state: BrandState, _now_ms: int) -> list[Entry]:
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         return []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tag:
     """A tag as it is judged; *events* (names) can change it.  *version* is its rule set's; *currency* that of a ``sum``."""
 
@@ -267,13 +276,18 @@ def _refers(test: Test) -> bool:
             return isinstance(test, Refers)
 
 
-class Step(NamedTuple):
+class Step:
     """A tag in the order of judging, with what ``judge_more`` may pass over."""
 
-    tag: Tag
-    lasting: bool
-    referring: bool
-    silence: bool
+    __slots__ = ("lasting", "name", "referring", "silence", "tag", "test")
+
+    def __init__(self, tag: Tag) -> None:
+        self.tag = tag
+        self.name = tag.name
+        self.test = tag.test
+        self.lasting = tag.lasting
+        self.referring = tag.referring
+        self.silence = isinstance(tag.test, Silence)
 
 
 class Change(NamedTuple):
@@ -287,12 +301,7 @@ class Change(NamedTuple):
     version: int
 
 
-def step(tag: Tag) -> Step:
-    """Make a tag ready to be judged."""
-    return Step(tag, tag.lasting, tag.referring, isinstance(tag.test, Silence))
-
-
-def judge(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
+def judge(steps: Sequence[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
     """Bring ``state.tags`` up to the clock *now_ms* for the tags of *steps*, which come in the order of their references.
 
     Returns what changed, and the clock at which one of the tags may change by
@@ -305,7 +314,7 @@ def judge(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[list[C
     return changes, due
 
 
-def judge_more(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
+def judge_more(steps: Sequence[Step], state: BrandState, now_ms: int) -> tuple[list[Change], int]:
     """As ``judge``, where all that happened since the last one is that more was counted, and the member had acted before.
 
     What can't have changed is passed over: a reached total that only grows
@@ -315,22 +324,23 @@ def judge_more(steps: Iterable[Step], state: BrandState, now_ms: int) -> tuple[l
     changes: list[Change] = []
     due = NEVER
     held = state.tags
-    for tag, lasting, referring, silence in steps:
-        if lasting:
-            if tag.name in held:
+    for one in steps:
+        if one.lasting:
+            if one.name in held or not one.test.holds(state, now_ms):
                 continue
-        elif (referring and not changes) or (silence and tag.name not in held):
+        elif (one.referring and not changes) or (one.silence and one.name not in held):
             continue
-        due = min(due, _judge_one(tag, state, now_ms, changes))
+        due = min(due, _judge_one(one.tag, state, now_ms, changes))
     return changes, due
 
 
 def _judge_one(tag: Tag, state: BrandState, now_ms: int, changes: list[Change]) -> int:
-    holds, due = tag.test.check(state, now_ms)
+    test = tag.test
+    if isinstance(test, Leader):
+        return _judge_leader(tag, test, state, now_ms, changes)
+    holds, due = test.check(state, now_ms)
     held = state.tags
-    if isinstance(tag.test, Leader):
-        _judge_leader(tag, tag.test, holds, state, now_ms, changes)
-    elif holds != (tag.name in held):
+    if holds != (tag.name in held):
         changes.append(describe(tag, tag.name, holds, state, now_ms))
         if holds:
             held[tag.name] = now_ms
@@ -339,14 +349,18 @@ def _judge_one(tag: Tag, state: BrandState, now_ms: int, changes: list[Change]) 
     return due
 
 
-def _judge_leader(tag: Tag, test: Leader, holds: bool, state: BrandState, now_ms: int, changes: list[Change]) -> None:
-    name = f"{tag.name}:{test.text(state, now_ms)}" if holds else None
-    for before in [old for old in state.tags if old.startswith(tag.name + ":") and old != name]:
-        changes.append(describe(tag, before, False, state, now_ms))
-        del state.tags[before]
-    if name is not None and name not in state.tags:
-        changes.append(describe(tag, name, True, state, now_ms))
-        state.tags[name] = now_ms
+def _judge_leader(tag: Tag, test: Leader, state: BrandState, now_ms: int, changes: list[Change]) -> int:
+    found = counters.leader(test.counter, state, now_ms)
+    name = f"{tag.name}:{found[1]}" if found is not None and found[0] >= test.least else None
+    if name is None or name not in state.tags:
+        prefix = tag.name + ":"
+        for before in [old for old in state.tags if old.startswith(prefix)]:
+            changes.append(describe(tag, before, False, state, now_ms))
+            del state.tags[before]
+        if name is not None:
+            changes.append(describe(tag, name, True, state, now_ms))
+            state.tags[name] = now_ms
+    return test.ends(found[1], state, now_ms) if name is not None and found is not None else NEVER
 
 
 def describe(tag: Tag, name: str, entered: bool, state: BrandState, now_ms: int) -> Change:

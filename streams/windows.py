@@ -8,7 +8,7 @@ Source: RULES 2.
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.rules import DAY_MS, granularity_ms
@@ -66,11 +66,14 @@ class Clockwork:
         return offset
 
 
-class Window(NamedTuple):
+class Window:
     """So many buckets, the present one included."""
 
-    clock: Clockwork
-    width: int
+    __slots__ = ("clock", "width")
+
+    def __init__(self, clock: Clockwork, width: int) -> None:
+        self.clock = clock
+        self.width = width
 
     def oldest(self, now_ms: int) -> int:
         """Number the oldest bucket that still counts at *now_ms*."""
