@@ -17,10 +17,14 @@ from agents.engine.keyed import KeyedBackend
 from agents.engine.observer import Observer
 from agents.engine.options import Options
 from agents.engine.pipeline import Place
-from agents.engine.stage import KeyedStage, Stage
+from agents.engine.stage import KeyedStage, Stage, StatelessStage
+from agents.engine.stateless import StatelessBackend
+from agents.engine.subscription import Subscription
+from agents.engine.watch import Watch
 
 QUEUED_BATCHES = 8
 NEVER_S = 1e9  # Faust's consumer is never polled: without this it would leave the group as idle
+FAREWELL_SHARE = 0.4  # of the time for a stop
 
 
 class EngineApp(faust.App):
@@ -28,16 +32,33 @@ class EngineApp(faust.App):
 
     fence: HeartbeatFence
     engine: Engine
+    stage: Stage
+    watch: Watch
+    subscription: Subscription | None = None
 
     async def on_start(self) -> None:
         """Start the engine with the app."""
+        if self.subscription is not None:
+            await self.subscription.update()
         await super().on_start()
         await self.add_runtime_dependency(self.engine)
+        await self.add_runtime_dependency(self.watch)
+        if self.subscription is not None:
+            await self.add_runtime_dependency(self.subscription)
 
     def _crash(self, reason: BaseException) -> None:
         """Let whatever crashes in Faust end the engine too."""
         self.engine.fail(reason)
         super()._crash(reason)
+
+    async def finish(self, timeout_s: float) -> bool:
+        """Stop in order: farewell if there is time, then all durable; False if that was not in time."""
+        stage = self.stage
+        if isinstance(stage, KeyedStage) and stage.farewell is not None and self.engine.problem is None:
+            made = [(place, stage.farewell(place.partition)) for place in sorted(self.engine.ledger.pipelines)]
+            await self.engine.say_farewell(made, timeout_s * FAREWELL_SHARE)
+            timeout_s *= 1 - FAREWELL_SHARE
+        return await self.engine.finish(timeout_s)
 
 
 class BatchChannel(Channel[Work]):
@@ -71,25 +92,38 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         broker_rebalance_timeout=2 * options.session_timeout_s,
         broker_max_poll_interval=NEVER_S,
     )
+    app.stage = stage
     app.fence = HeartbeatFence(options.session_timeout_s)
     cluster = Cluster(options.servers)
-    backend = create_backend(stage, options, cluster, observer)
+    topic = app.topic(_anchor(stage), key_serializer="raw", value_serializer="raw")
+    app.topics.add(topic)
     channel = BatchChannel(app)
-    engine = app.engine = Engine(app, backend, cast(Callable[[Work], Awaitable[None]], channel.put), options, observer)
-    assert isinstance(stage, KeyedStage)
-    app.topics.add(app.topic(stage.topic, key_serializer="raw", value_serializer="raw"))
-    wire(app, engine, channel)
+    app.engine = Engine(
+        app, _backend(app, cluster, options, observer), cast(Callable[[Work], Awaitable[None]], channel.put), options, observer
+    )
+    app.watch = Watch(app.engine, cluster)
+    if isinstance(stage, StatelessStage):
+        app.subscription = Subscription(app, topic, stage, cluster, options.refresh_s)
+    _wire(app, channel)
     return app
 
 
-def create_backend(stage: Stage, options: Options, cluster: Cluster, observer: Observer) -> Backend:
-    """Choose how *stage* keeps its position."""
-    assert isinstance(stage, KeyedStage)
-    return KeyedBackend(stage, options.servers, cluster, observer)
+def _anchor(stage: Stage) -> str:
+    """Name the topic that is always subscribed to."""
+    return stage.topic if isinstance(stage, KeyedStage) else stage.anchor
 
 
-def wire(app: EngineApp, engine: Engine, channel: BatchChannel) -> None:
+def _backend(app: EngineApp, cluster: Cluster, options: Options, observer: Observer) -> Backend:
+    """Choose how the stage keeps its position."""
+    if isinstance(app.stage, KeyedStage):
+        return KeyedBackend(app.stage, options.servers, cluster, observer)
+    return StatelessBackend(app.stage, cluster, lambda: cast(group.Consumer, app.consumer), observer)
+
+
+def _wire(app: EngineApp, channel: BatchChannel) -> None:
     """Let Faust run the agent and tell the engine who owns what."""
+    engine, stage = app.engine, app.stage
+    idle = None if isinstance(stage, KeyedStage) else stage.anchor
 
     @app.agent(channel, name="fold")
     async def fold(batches):  # type: ignore[no-untyped-def]
@@ -102,4 +136,4 @@ def wire(app: EngineApp, engine: Engine, channel: BatchChannel) -> None:
 
     @app.on_rebalance_complete.connect
     async def assigned(*_: Any, **__: Any) -> None:
-        await engine.assigned(Place(*tp) for tp in app.consumer.assignment())
+        await engine.assigned(Place(*tp) for tp in app.consumer.assignment() if tp.topic != idle)

@@ -1,6 +1,6 @@
 """What differs between stages with and without a table: how a place is taken over, folded and made durable."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from agents.engine.pipeline import Pipeline, Place, States, Transaction
@@ -32,6 +32,15 @@ class Backend(Protocol):
 
     async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
         """Take *places* over; one that must not be read is left out.  Raises ``CannotStart``."""
+
+    async def kept(self, durable: dict[Place, int]) -> None:
+        """Go on with places that a rebalance left here.  Raises ``Lost``."""
+
+    async def settled(self, durable: dict[Place, int]) -> None:
+        """Reading has stopped, and all that was folded is durable at these positions.  Raises ``Lost``."""
+
+    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
+        """Find the places whose topic is another by now; raises ``CannotStart`` where that ends the worker."""
 
     def fold(self, place: Place, records: Sequence[Record]) -> Done:
         """Fold *records*; raises only for a bug that no record can be blamed for."""

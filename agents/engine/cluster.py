@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -52,13 +52,14 @@ class Cluster:
             found[name] = Topic(_id_bytes(about.topic_id), len(about.partitions))
         return found
 
-    async def ends(self, places: Iterable[Place]) -> dict[Place, Ends]:
-        """Tell where the logs of *places* begin and end."""
+    async def ends(self, places: Iterable[Place], *, committed: bool = False) -> dict[Place, Ends]:
+        """Tell where the logs of *places* begin and end; with *committed*, where the first open transaction begins."""
         wanted = [TopicPartition(*place) for place in sorted(set(places))]
         if not wanted:
             return {}
         earliest = self._admin.list_offsets(dict.fromkeys(wanted, EARLIEST), request_timeout=TIMEOUT_S)
-        latest = self._admin.list_offsets(dict.fromkeys(wanted, LATEST), request_timeout=TIMEOUT_S)
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        latest = self._admin.list_offsets(dict.fromkeys(wanted, LATEST), isolation_level=isolation, request_timeout=TIMEOUT_S)
         begins = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in earliest.items()}
         ends = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in latest.items()}
         return {place: Ends(begin, ends[place]) for place, begin in begins.items()}

@@ -1,8 +1,8 @@
 """The engine: what is read, what is restored and when it counts.
 
 Faust says which partitions are ours and runs the agent; ``Ledger`` and
-``Pipeline`` decide; ``Reader``, ``Writer`` and a ``Backend`` do.  This module
-brings them together and decides nothing.
+``Pipeline`` decide; ``Reader``, ``Writer``, ``Committer`` and a ``Backend``
+do.  This module brings them together and decides nothing.
 
 Source: DESIGN 4.
 """
@@ -13,14 +13,16 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import faust
+from aiokafka.errors import OffsetOutOfRangeError
 
 from agents.engine.backend import Backend, Lost
+from agents.engine.committer import Committer
 from agents.engine.group import Consumer, Position
 from agents.engine.ledger import Ledger
 from agents.engine.linger import Linger
 from agents.engine.observer import Observer
 from agents.engine.options import Options
-from agents.engine.pipeline import Batch, Pipeline, Place, Transaction
+from agents.engine.pipeline import Pipeline, Place
 from agents.engine.reader import Reader
 from agents.engine.takeover import CannotStart
 from agents.engine.writer import Writer
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from agents.engine.app import EngineApp
 
 REPORT_S = 1.0
+DRAIN_SHARE = 0.7  # of the session timeout: then others wait for us no longer
 
 
 class Work(NamedTuple):
@@ -43,7 +46,11 @@ class Work(NamedTuple):
 
 
 class Engine(faust.Service):
-    """Reads each owned place from its position; effects delivered, then committed, then durable, then reported."""
+    """Reads each owned place from its position; effects delivered, then committed, then durable, then reported.
+
+    *put* hands a batch to the agent, which calls ``fold``.  *ended* is done
+    with the first failure.
+    """
 
     def __init__(
         self, app: "EngineApp", backend: Backend, put: Callable[[Work], Awaitable[None]], options: Options, observer: Observer
@@ -52,16 +59,19 @@ class Engine(faust.Service):
         self.ledger = Ledger()
         self.reader = Reader(options, app.conf.id)
         self.writer = Writer(options.servers, app.fence, Linger(options.short_linger_ms, options.long_linger_ms), self.fail)
-        self.unreported: dict[Place, int] = {}
-        self.committed_at: dict[Place, float] = {}
-        self.progress_at = monotonic()
+        self.committer = Committer(self.ledger, backend, options, self.fail)
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        self._hurry = False
         self._reading = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._room = asyncio.Event()
-        self._commits: set[asyncio.Task[None]] = set()
+        self._changing = asyncio.Lock()
+        self.folded_ms: dict[Place, int] = {}
         super().__init__()
+
+    @property
+    def problem(self) -> str | None:
+        """Say why the worker does no work yet; None when it reads."""
+        if self.ledger.broken:
+            return repr(self.ledger.broken)
+        return None if self._reading.is_set() else "partitions are being taken over"
 
     # -- membership
 
@@ -69,32 +79,50 @@ class Engine(faust.Service):
         """Stop reading; let what is folded become durable before the partitions move."""
         self.ledger.revoked()
         self._reading.clear()
-        if not await self.drain(self.options.session_timeout_s * 0.7):
+        if not await self.committer.drain(self.options.session_timeout_s * DRAIN_SHARE):
             self.log.warning("what was folded did not become durable in time: whoever takes over repeats it")
+            return
+        try:
+            await self.backend.settled(self.committer.durable())
+        except Lost:
+            self.committer.lose(list(self.ledger.pipelines))
 
     async def assigned(self, active: Iterable[Place]) -> None:
         """Take over what is new, drop what is gone, go on with what was kept."""
-        if self.ledger.broken:
-            return
+        async with self._changing:
+            if self.ledger.broken:
+                return
+            plan = self.ledger.assigned(active)
+            self.committer.lose(plan.lost)
+            try:
+                await self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept})
+            except Lost:
+                self.committer.lose(plan.kept)
+            await self._take_over(plan.new)
+
+    async def take_again(self, places: list[Place]) -> None:
+        """Take *places* over again: their logs are not what they were."""
+        async with self._changing:
+            self.ledger.revoked()
+            self._reading.clear()
+            self.committer.lose(places)
+            await self._take_over(places)
+
+    async def _take_over(self, places: list[Place]) -> None:
+        """Take *places* over and read all that is owned, unless a rebalance came between."""
         generation = self.ledger.generation
-        plan = self.ledger.assigned(active)
-        for place in plan.lost:
-            self.backend.lose(place)
         try:
-            starts = await self.backend.take_over(plan.new) if plan.new else {}
-        except CannotStart as refusal:
-            self.observer.refused_start(str(refusal))
-            self.fail(refusal)
+            starts = await self.backend.take_over(places) if places else {}
+        except Lost:
             return
         except Exception as bug:  # noqa: BLE001 - whatever it was, we do not own the places
             self.fail(bug)
             return
         for place, start in starts.items():
             self.ledger.opened(place, start.position, start.clock_ms)
-            self.unreported[place] = start.position
-        if generation == self.ledger.generation:
+            self.committer.unreported[place] = start.position
+        if generation == self.ledger.generation and not self.ledger.broken:
             self.reader.assign(self.ledger.start())
-            self.progress_at = monotonic()
             self._reading.set()
 
     # -- reading and folding
@@ -103,10 +131,13 @@ class Engine(faust.Service):
     async def _read(self) -> None:
         while not self.should_stop:
             await self._reading.wait()
-            await self._wait_for_room()
+            await self.committer.wait_for_room()
             generation = self.ledger.generation
             try:
                 found = await self.reader.read()
+            except OffsetOutOfRangeError as gone:
+                await self.take_again([Place(*at) for at in gone.args[0]])
+                continue
             except Exception as bug:  # noqa: BLE001 - a log that can't be read ends the worker
                 if generation == self.ledger.generation and not self.should_stop:
                     self.fail(bug)
@@ -128,149 +159,100 @@ class Engine(faust.Service):
             self.ledger.read(len(batch), size)
             await self.put(Work(pipeline, generation, batch, size))
 
-    async def _wait_for_room(self) -> None:
-        """Hold reading back while too much is read and not durable."""
-        while self.ledger.pending_records >= self.options.pending_records or self.ledger.pending_size >= self.options.pending_bytes:
-            self._room.clear()
-            await self._room.wait()
-
     async def fold(self, work: Work) -> None:
         """Fold one batch and let its effects leave; it becomes durable when they are delivered."""
         ledger, pipeline, records = self.ledger, work.pipeline, work.records
         if not ledger.accepts(pipeline, work.generation, records[0].offset):
             ledger.release(len(records), work.size)
-            self._room.set()
+            self.committer.room.set()
             return
         began = monotonic()
         try:
             done = self.backend.fold(pipeline.place, records)
-            position = records[-1].offset + 1
-            batch = ledger.folded(pipeline, position, done.clock_ms, done.states, len(done.effects), len(records), work.size)
+            last = records[-1]
+            batch = ledger.folded(pipeline, last.offset + 1, done.clock_ms, done.states, len(done.effects), len(records), work.size)
+            self.folded_ms[pipeline.place] = last.timestamp
             self.observer.folded(*pipeline.place, len(records), monotonic() - began)
-            self.progress_at = monotonic()
-            await self._send(pipeline, batch, done.effects)
+            if ledger.may_send:
+                await self.writer.send(done.effects, batch)
         except Exception as bug:  # noqa: BLE001 - the first failure ends everything
             self.fail(bug)
 
-    async def _send(self, pipeline: Pipeline, batch: Batch, effects: list[Effect]) -> None:
-        if self.ledger.may_send:
-            await self.writer.send(effects, lambda count: pipeline.delivered(batch, count))
-
-    async def send(self, effects: Sequence[Effect]) -> None:
-        """Write *effects* of a task of the stage's own; returns when they are in the log."""
-        left = len(effects)
-        landed = asyncio.Event()
-
-        def delivered(count: int) -> None:
-            nonlocal left
-            left -= count
-            if not left:
-                landed.set()
-
+    async def send(self, effects: Sequence[Effect]) -> list[int]:
+        """Write *effects* of a task of the stage's own; returns their offsets when all are in the log."""
         if self.ledger.broken:
             raise self.ledger.broken
-        await self.writer.send(effects, delivered)
-        if effects:
-            await landed.wait()
+        return await self.writer.send_and_wait(effects)
 
     # -- becoming durable
 
     @faust.Service.task
-    async def _commit_what_is_due(self) -> None:
-        while not self.should_stop:
-            await asyncio.sleep(0.01 if self._hurry else self.options.commit_interval_s / 10)
-            due = self._due()
-            if due:
-                task = asyncio.ensure_future(self._commit(due))
-                self._commits.add(task)
-                task.add_done_callback(self._commits.discard)
+    async def _commit(self) -> None:
+        await self.committer.run()
 
-    def _due(self) -> list[tuple[Pipeline, Transaction]]:
-        """Begin what may be committed: after the interval, or at once when much is pending."""
-        ledger, now = self.ledger, monotonic()
-        full = ledger.pending_records > self.options.pending_records // 2 or ledger.pending_size > self.options.pending_bytes // 2
-        due = []
-        for place, pipeline in ledger.pipelines.items():
-            if self._hurry or full or now - self.committed_at.get(place, 0.0) >= self.options.commit_interval_s:
-                transaction = ledger.due(pipeline)
-                if transaction is not None:
-                    self.committed_at[place] = now
-                    due.append((pipeline, transaction))
-        return due
-
-    async def _commit(self, due: list[tuple[Pipeline, Transaction]]) -> None:
-        try:
-            await self.backend.commit(due)
-        except Lost:
-            for pipeline, _ in due:
-                self.ledger.lose(pipeline.place)
-                self.backend.lose(pipeline.place)
-        except Exception as bug:  # noqa: BLE001 - fenced, timed out, unknown: no second try
-            self.fail(bug)
-        else:
-            for pipeline, _ in due:
-                self.ledger.committed(pipeline)
-                self.unreported[pipeline.place] = pipeline.durable
-            self.progress_at = monotonic()
-        self._settled.set()
-        self._room.set()
-
-    async def drain(self, timeout_s: float) -> bool:
-        """Wait until all that was folded is durable; False if it was not in time."""
-        self._hurry = True
-        deadline = monotonic() + timeout_s
-        try:
-            while not self.ledger.idle and not self.ledger.broken and monotonic() < deadline:
-                self._settled.clear()
-                try:
-                    await asyncio.wait_for(self._settled.wait(), deadline - monotonic())
-                except TimeoutError:
-                    break
-        finally:
-            self._hurry = False
-        return self.ledger.idle and not self.ledger.broken
+    @faust.Service.task
+    async def _serve_writer(self) -> None:
+        await self.writer.serve()
 
     @faust.Service.task
     async def _report(self) -> None:
-        """Tell lag monitors what is durable; never read back by a stage with a table."""
         while not self.should_stop:
             await self.sleep(REPORT_S)
             if self._reading.is_set():
                 await self.report()
 
     async def report(self) -> None:
-        """Commit the durable positions that the group does not know yet."""
-        owned = {place: at for place, at in self.unreported.items() if place in self.ledger.pipelines}
-        self.unreported.clear()
+        """Tell lag monitors what is durable; never read back by a stage with a table."""
+        owned = {place: at for place, at in self.committer.unreported.items() if place in self.ledger.pipelines}
+        self.committer.unreported.clear()
         positions = {place: Position(at) for place, at in self.backend.positions(owned).items()}
         if positions:
             await cast(Consumer, self.app.consumer).report(positions)
-
-    @faust.Service.task
-    async def _serve_writer(self) -> None:
-        await self.writer.serve()
 
     # -- ends
 
     def fail(self, bug: BaseException) -> None:
         """Note the first failure: nothing more is folded, sent or committed, and the worker exits."""
-        if self.ledger.fail(bug):
-            self._reading.clear()
-            self.writer.give_up()
+        if not self.ledger.fail(bug):
+            return
+        self._reading.clear()
+        self.writer.give_up()
+        if isinstance(bug, CannotStart):
+            self.observer.refused_start(str(bug))
+        else:
             self.observer.failed(repr(bug))
-            self._settled.set()
-            if not self.ended.done():
-                self.ended.set_result(bug)
+        self.committer.settled.set()
+        if not self.ended.done():
+            self.ended.set_result(bug)
 
     async def finish(self, timeout_s: float) -> bool:
-        """End in order: let the stage say farewell, stop reading, make all durable; False if it was not in time."""
+        """End in order: stop reading, make all durable, tell the group; False if it was not in time."""
         deadline = monotonic() + timeout_s
         self.ledger.revoked()
         self._reading.clear()
-        durable = await self.drain(deadline - monotonic())
-        if durable:
+        if not await self.committer.drain(deadline - monotonic()):
+            return False
+        try:
+            await self.backend.settled(self.committer.durable())
             await self.report()
-        return durable
+        except Lost:
+            return False
+        return True
+
+    async def say_farewell(self, made: Sequence[tuple[Place, Effect]], timeout_s: float) -> bool:
+        """Write a last record into each place and fold up to it; False if it was not in time."""
+        deadline = monotonic() + timeout_s
+        try:
+            offsets = await asyncio.wait_for(self.send([effect for _, effect in made]), timeout_s)
+        except Exception as refused:  # noqa: BLE001 - a farewell is a courtesy
+            self.log.warning("no farewell was written: %r", refused)
+            return False
+        left = {place: offset for (place, _), offset in zip(made, offsets, strict=True)}
+        while left and monotonic() < deadline and not self.ledger.broken:
+            await asyncio.sleep(0.01)
+            owned = self.ledger.pipelines
+            left = {place: offset for place, offset in left.items() if place in owned and owned[place].position <= offset}
+        return not left
 
     async def on_start(self) -> None:
         """Connect the reader."""

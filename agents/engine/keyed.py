@@ -5,7 +5,7 @@ restored without decoding.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic
@@ -22,6 +22,7 @@ from agents.engine.pipeline import Pipeline, Place, Transaction
 from agents.engine.stage import Durable, KeyedStage
 from agents.engine.takeover import (
     MARKER,
+    REBUILD,
     Answer,
     CannotStart,
     Commit,
@@ -117,6 +118,24 @@ class KeyedBackend:
         )
         topic = topics[place.topic]
         return Log(topic.id, topic.partitions, ends[place].begin, ends[place].end, commits.get(place))
+
+    async def kept(self, durable: dict[Place, int]) -> None:
+        """Go on: the producer still holds the fence."""
+
+    async def settled(self, durable: dict[Place, int]) -> None:
+        """Add nothing: the last transaction says it all."""
+
+    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
+        """Refuse to go on when the input was made again under the states."""
+        topic = self._stage.topic
+        now = found.get(topic)
+        for partition, table in self.tables.items():
+            was = table.marker.topic_id
+            if now is not None and now != was:
+                raise CannotStart(
+                    f"{topic} [{partition}]: the states belong to the topic with id {was.hex()}, found {now.hex()}; {REBUILD}"
+                )
+        return []
 
     def fold(self, place: Place, records: Sequence[Record]) -> Done:
         """Fold *records* as one transaction in memory, and keep what changed."""

@@ -19,15 +19,6 @@ WAIT_MS = 200
 FETCH_WAIT_MS = 20  # aiokafka has one fetch a broker: while it waits for an idle partition, a busy one waits too
 
 
-class Lag:
-    """How far a partition's reader is behind: *records* by its position and the last stable offset."""
-
-    __slots__ = ("position", "records")
-
-    def __init__(self, position: int, records: int) -> None:
-        self.position, self.records = position, records
-
-
 class Reader:
     """Reads the places that it was given, from where it was told."""
 
@@ -75,13 +66,7 @@ class Reader:
         found = await self._running.getmany(timeout_ms=WAIT_MS)
         return {Place(*at): records for at, records in found.items()}
 
-    async def lag(self, place: Place) -> Lag | None:
-        """Tell how far *place* is behind; None as long as nothing was fetched."""
+    async def position(self, place: Place) -> int | None:
+        """Tell the next offset to read of *place*; past the marks of transactions, which no record shows.  None if it is not read."""
         at = TopicPartition(*place)
-        if at not in self._running.assignment():
-            return None
-        end = self._running.last_stable_offset(at)
-        if end is None:
-            return None
-        position = await self._running.position(at)
-        return Lag(position, max(0, end - position))
+        return int(await self._running.position(at)) if at in self._running.assignment() else None

@@ -53,13 +53,17 @@ class StatelessStage:
     """A stage without a table: many untrusted topics, position in the group's commits.
 
     *routing* is the version of all that decides where a record goes; another
-    one starts from a clean stop only.
+    one starts from a clean stop only.  *anchor* is a topic that is always there
+    and never read, so that there is a group without any source.  *opened* is told the id of a topic
+    before its first record is folded, and again when it was made again.
     """
 
     app_id: str
+    anchor: str
     sources: TopicSource
     fold: StatelessFold
     routing: str
+    opened: Callable[[str, bytes], None]
 
 
 Stage = KeyedStage | StatelessStage

@@ -15,6 +15,7 @@ import msgspec
 from schemas.fold import STAMP, stamped_offset
 
 MARKER = b"\0marker"
+REBUILD = "`huiliu reset` folds what the log holds anew, in a new epoch"
 
 
 class CannotStart(Exception):
@@ -115,38 +116,36 @@ def take_over(name: str) -> Generator[Request, Answer, Taken]:
 
 def first_marker(name: str, restored: Restored, log: Log) -> Marker:
     """Begin a partition that has none at the log's beginning; refuse if anything says that it is not new."""
-    rebuild = "`huiliu reset` begins anew at what is left of the log, in a new epoch"
     if restored.states:
-        raise CannotStart(f"{name}: the changelog holds {len(restored.states)} states and no marker, expected neither or both; {rebuild}")
+        raise CannotStart(f"{name}: the changelog holds {len(restored.states)} states and no marker, expected neither or both; {REBUILD}")
     if log.begin != 0:
-        raise CannotStart(f"{name}: the changelog has no marker, but the log begins at {log.begin}, not at 0: its start is gone; {rebuild}")
+        raise CannotStart(f"{name}: the changelog has no marker, but the log begins at {log.begin}, not at 0: its start is gone; {REBUILD}")
     if log.group_commit is not None:
         raise CannotStart(
             f"{name}: the changelog has no marker, but the group has committed {log.group_commit}: "
-            f"the states were lost, or this is another cluster's group; {rebuild}"
+            f"the states were lost, or this is another cluster's group; {REBUILD}"
         )
     return Marker(0, 0, log.topic_id, log.partitions, 1)
 
 
 def contradiction(marker: Marker, applied: int, log: Log) -> str | None:
     """Say why the states of *marker* can't go on with *log*; None if they can."""
-    rebuild = "`huiliu reset` folds what the log holds anew, in a new epoch"
     if marker.topic_id != log.topic_id:
-        return f"the states belong to the topic with id {marker.topic_id.hex()}, found {log.topic_id.hex()}: it was made again; {rebuild}"
+        return f"the states belong to the topic with id {marker.topic_id.hex()}, found {log.topic_id.hex()}: it was made again; {REBUILD}"
     if marker.partitions != log.partitions:
         return (
             f"the states were made with {marker.partitions} partitions, found {log.partitions}: members would change places; "
-            f"recreate the topic with {marker.partitions}, or {rebuild}"
+            f"recreate the topic with {marker.partitions}, or {REBUILD}"
         )
     if marker.position > log.end:
-        return f"the states stop at offset {marker.position}, but the log ends at {log.end}: records were lost; {rebuild}"
+        return f"the states stop at offset {marker.position}, but the log ends at {log.end}: records were lost; {REBUILD}"
     if marker.position < log.begin:
         return (
             f"the states stop at offset {marker.position}, but the log begins at {log.begin}: "
-            f"{log.begin - marker.position} records were deleted unread; {rebuild}"
+            f"{log.begin - marker.position} records were deleted unread; {REBUILD}"
         )
     if applied >= marker.position:
-        return f"a state has offset {applied} applied, not below the position {marker.position}: a torn transaction; {rebuild}"
+        return f"a state has offset {applied} applied, not below the position {marker.position}: a torn transaction; {REBUILD}"
     return None
 
 
@@ -156,6 +155,6 @@ def highest_applied(states: dict[bytes, bytes]) -> int:
 
 
 __all__ = [
-    "MARKER", "Answer", "CannotStart", "Commit", "Fence", "Inspect", "Log", "Marker", "Request", "Restore", "Restored", "Taken",
+    "MARKER", "REBUILD", "Answer", "CannotStart", "Commit", "Fence", "Inspect", "Log", "Marker", "Request", "Restore", "Restored", "Taken",
     "contradiction", "first_marker", "highest_applied", "pack", "take_over", "unpack",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 from agents.engine.app import EngineApp
 
 FINE, CANNOT_RUN = 0, 2
+CLOSE_S = 2.0  # of the time for a stop: to leave the group
 
 
 def run(make: Callable[[], EngineApp]) -> int:
@@ -29,7 +30,7 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     either: set[asyncio.Future[Any]] = {engine.ended, stopping}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     deadline = monotonic() + engine.options.stop_s
-    clean = not engine.ended.done() and await engine.finish(deadline - monotonic() - 3)
+    clean = not engine.ended.done() and await app.finish(deadline - monotonic() - CLOSE_S)
     engine.observer.stopped(clean)
     await _end(app, starting, deadline)
     return FINE if clean or not engine.ended.done() else CANNOT_RUN

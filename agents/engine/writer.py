@@ -12,7 +12,7 @@ Source: DESIGN 4 (writer, fence).
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaException, Message, Producer
 
@@ -25,8 +25,14 @@ POLL_S = 0.005
 POLL_EVERY = 1_000
 
 
+class Awaited(Protocol):
+    """What waits for its effects to be delivered: a batch.  *waiting* counts down once a record."""
+
+    waiting: int
+
+
 class Writer:
-    """Sends effects; tells *delivered* of each batch how many are in the log, and *failed* of the first that will not be."""
+    """Sends effects; counts each batch down to its last delivery; tells *failed* of the first that will not be."""
 
     def __init__(self, servers: str, fence: HeartbeatFence, linger: Linger, failed: Callable[[BaseException], None]) -> None:
         self._servers, self._fence, self._linger, self._failed = servers, fence, linger, failed
@@ -34,8 +40,8 @@ class Writer:
         self._sending = asyncio.Event()
         self._closed = False
         self.outstanding = 0
-        self.waiting_since = monotonic()
-        self.waiting_topic = ""
+        self.progress_at = monotonic()
+        self.last_topic = ""
 
     def _new_producer(self, linger_ms: int) -> Producer:
         return Producer(
@@ -55,18 +61,27 @@ class Writer:
             }
         )
 
-    async def send(self, effects: Sequence[Effect], delivered: Callable[[int], None]) -> None:
+    async def send(self, effects: Sequence[Effect], batch: Awaited) -> None:
         """Hand *effects* over; raises ``Fenced`` when Kafka may have given the partitions to another."""
-        if not effects:
-            return
+        if effects:
+            await self._send(effects, self._reporter(batch))
+
+    async def send_and_wait(self, effects: Sequence[Effect]) -> list[int]:
+        """Hand *effects* over one by one and give their offsets once all are in the log."""
+        loop = asyncio.get_running_loop()
+        landed: list[asyncio.Future[int]] = [loop.create_future() for _ in effects]
+        for effect, future in zip(effects, landed, strict=True):
+            await self._send([effect], self._lander(future))
+        return list(await asyncio.gather(*landed))
+
+    async def _send(self, effects: Sequence[Effect], report: Callable[[Any, Message], None]) -> None:
         self._check_fence()
         if self._linger.note(effects):
             await self._change_linger()
-        report = self._reporter(delivered)
         produce = self._producer.produce
         if not self.outstanding:
-            self.waiting_since = monotonic()
-        for sent, (topic, partition, key, value, headers) in enumerate(effects):
+            self.progress_at = monotonic()
+        for sent, (topic, partition, key, value, headers) in enumerate(effects, 1):
             while True:
                 try:
                     produce(topic, value, key, partition, report, headers=list(headers))
@@ -76,39 +91,60 @@ class Writer:
                     self._check_fence()
                     self._producer.poll(0)
             self.outstanding += 1
-            if sent % POLL_EVERY == POLL_EVERY - 1:
+            if sent % POLL_EVERY == 0:
                 self._producer.poll(0)
+        self.last_topic = effects[-1].topic
         self._sending.set()
 
     def _check_fence(self) -> None:
         if self._closed or not self._fence.is_open(boot_s()):
             raise Fenced("no heartbeat was answered for a session timeout: nothing is sent, the partitions may be another's")
 
-    def _reporter(self, delivered: Callable[[int], None]) -> Callable[[Any, Message], None]:
-        """Make the callback of one batch: once a record, so it does little."""
+    def _reporter(self, batch: Awaited) -> Callable[[Any, Message], None]:
+        """Make the callback of one batch: it is called once a record, so it does little."""
 
         def report(error: Any, message: Message) -> None:
             self.outstanding -= 1
             if error is None:
-                delivered(1)
+                batch.waiting -= 1
             else:
-                self._failed(KafkaException(error, f"{message.topic()} [{message.partition()}]"))
+                self._refused(error, message)
 
         return report
+
+    def _lander(self, future: "asyncio.Future[int]") -> Callable[[Any, Message], None]:
+        """Make the callback of one record that is waited for."""
+
+        def report(error: Any, message: Message) -> None:
+            self.outstanding -= 1
+            if error is not None:
+                self._refused(error, message)
+            if future.done():
+                return
+            if error is None:
+                future.set_result(message.offset() or 0)
+            else:
+                future.set_exception(KafkaException(error))
+
+        return report
+
+    def _refused(self, error: Any, message: Message) -> None:
+        self._failed(KafkaException(error, f"{message.topic()} [{message.partition()}]"))
 
     def _on_error(self, error: Any) -> None:
         if error.fatal():
             self._failed(KafkaException(error))
 
     async def serve(self) -> None:
-        """Collect deliveries, and close at once when the fence closes over records on their way."""
+        """Collect deliveries, and fail at once when the fence closes over records on their way."""
         while not self._closed:
             if not self.outstanding:
                 self._sending.clear()
                 await self._sending.wait()
             before = self.outstanding
-            if self._producer.poll(0) or self.outstanding != before:
-                self.waiting_since = monotonic()
+            self._producer.poll(0)
+            if self.outstanding < before:
+                self.progress_at = monotonic()
             if self.outstanding and not self._fence.is_open(boot_s()):
                 self._failed(Fenced("no heartbeat was answered for a session timeout: what was not delivered is given up"))
                 return
@@ -120,6 +156,11 @@ class Writer:
             await asyncio.sleep(POLL_S)
         if not self._closed:
             self._producer = self._new_producer(self._linger.ms)
+
+    @property
+    def stuck_s(self) -> float:
+        """Tell for how long nothing was delivered although something is on its way."""
+        return monotonic() - self.progress_at if self.outstanding else 0.0
 
     def give_up(self) -> None:
         """Send nothing more; what is queued is dropped."""

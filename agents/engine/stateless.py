@@ -1,0 +1,96 @@
+"""A stage without a table: its position is the group's committed offset, read and sought by us.
+
+A commit is fenced by the group's generation, as a transaction is by the
+producer's epoch: a former owner's commit is refused.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from agents.engine.backend import Done, Lost, Start
+from agents.engine.cluster import Cluster
+from agents.engine.folding import fold_stateless
+from agents.engine.group import Position
+from agents.engine.observer import Observer
+from agents.engine.pipeline import Pipeline, Place, Transaction
+from agents.engine.stage import StatelessStage
+from agents.engine.standing import Committed, SetAside, resume, write
+from schemas.fold import Record
+
+
+class Group(Protocol):
+    """The group's commits, as its member may read and make them."""
+
+    async def positions(self, places: list[Place]) -> dict[Place, Position]:
+        """Read what is committed."""
+
+    async def report(self, positions: Mapping[Place, Position]) -> bool:
+        """Commit; False when the group has moved on."""
+
+
+class StatelessBackend:
+    """Positions in the group's commits, with the topic's id, the routing and the clean stop beside them."""
+
+    def __init__(self, stage: StatelessStage, cluster: Cluster, group: Callable[[], Group], observer: Observer) -> None:
+        self._stage, self._cluster, self._group, self._observer = stage, cluster, group, observer
+        self._topic_ids: dict[Place, bytes] = {}
+
+    async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
+        """Go on where the group stopped, and say so in its own words first: from then on the stop is not clean."""
+        topics = await self._cluster.topics({place.topic for place in places})
+        there = [place for place in places if place.topic in topics]
+        ends = await self._cluster.ends(there)
+        commits = await self._group().positions(there)
+        starts: dict[Place, Start] = {}
+        for place in there:
+            topic_id, (begin, end) = topics[place.topic].id, ends[place]
+            commit = commits.get(place)
+            committed = Committed(*commit) if commit is not None else None
+            try:
+                position = resume(f"{place.topic} [{place.partition}]", committed, topic_id, begin, end, self._stage.routing)
+            except SetAside as problem:
+                self._observer.set_aside(place.topic, place.partition, str(problem))
+                continue
+            self._topic_ids[place] = topic_id
+            starts[place] = Start(position, 0)
+        for name in {place.topic for place in starts}:
+            self._stage.opened(name, topics[name].id)
+        await self._say({place: start.position for place, start in starts.items()}, clean=False)
+        return starts
+
+    async def kept(self, durable: dict[Place, int]) -> None:
+        """Take the word of a clean stop back: reading goes on."""
+        await self._say(durable, clean=False)
+
+    async def settled(self, durable: dict[Place, int]) -> None:
+        """Say that nothing above these positions was sent."""
+        await self._say(durable, clean=True)
+
+    def fold(self, place: Place, records: Sequence[Record]) -> Done:
+        """Turn *records* into effects."""
+        effects = fold_stateless(
+            self._stage.fold, records, lambda record, bug: self._observer.crashed(place.topic, place.partition, record.offset, bug)
+        )
+        return Done(effects, {}, 0)
+
+    async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
+        """Commit all positions in one request."""
+        await self._say({pipeline.place: transaction.position for pipeline, transaction in due}, clean=False)
+
+    async def _say(self, positions: dict[Place, int], *, clean: bool) -> None:
+        routing = self._stage.routing
+        said = {place: Position(at, write(self._topic_ids[place], routing, clean=clean)) for place, at in positions.items()}
+        if said and not await self._group().report(said):
+            raise Lost
+
+    def lose(self, place: Place) -> None:
+        """Forget which topic it was."""
+        self._topic_ids.pop(place, None)
+
+    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
+        """Find the places whose topic was made again: *found* are the ids of the topics that are there now."""
+        return [place for place, topic_id in self._topic_ids.items() if found.get(place.topic, topic_id) != topic_id]
+
+    def positions(self, durable: dict[Place, int]) -> dict[Place, int]:  # noqa: ARG002 - lag monitors see the commits themselves
+        """Tell lag monitors nothing more: the commits are there for all to see."""
+        return {}

@@ -1,0 +1,91 @@
+"""What is looked at every few seconds: lag, progress, the fence, topics that were made again.
+
+A worker that has lag and makes no progress for long exits: the supervisor
+starts it again.
+
+Source: DESIGN 4 (watchdog), 5.
+"""
+
+from time import monotonic, time
+from typing import NamedTuple
+
+import faust
+
+from agents.engine.cluster import Cluster
+from agents.engine.engine import Engine
+from agents.engine.fence import boot_s
+from agents.engine.pipeline import Place
+from agents.engine.takeover import CannotStart
+
+WAITING_S = 5.0
+
+
+class Stuck(Exception):
+    """There is lag, and no progress."""
+
+
+class Progress(NamedTuple):
+    """How far a place had come, and since when."""
+
+    mark: tuple[int, int]
+    since: float
+
+
+class Watch(faust.Service):
+    """Looks after *engine* with *cluster*'s eyes."""
+
+    def __init__(self, engine: Engine, cluster: Cluster) -> None:
+        self._engine, self._cluster = engine, cluster
+        self._progress: dict[Place, Progress] = {}
+        super().__init__()
+
+    @faust.Service.task
+    async def _look(self) -> None:
+        while not self.should_stop:
+            await self.sleep(self._engine.options.refresh_s)
+            try:
+                await self._look_once()
+            except CannotStart as refusal:
+                self._engine.fail(refusal)
+            except Exception as unanswered:  # noqa: BLE001 - the watch goes on whatever the cluster answers; the fence decides
+                self.log.warning("the cluster did not answer: %r", unanswered)
+
+    async def _look_once(self) -> None:
+        engine = self._engine
+        engine.observer.fence(engine.app.fence.is_open(boot_s()))
+        if engine.writer.stuck_s > WAITING_S:
+            engine.observer.waiting(engine.writer.last_topic, engine.writer.stuck_s)
+        if engine.problem is not None:
+            return
+        places = list(engine.ledger.pipelines)
+        topics = await self._cluster.topics({place.topic for place in places})
+        stale = engine.backend.stale({name: topic.id for name, topic in topics.items()})
+        if stale:
+            await engine.take_again(stale)
+            return
+        await self._measure([place for place in places if place.topic in topics])
+
+    async def _measure(self, places: list[Place]) -> None:
+        """Tell each place's lag by the reader's own position, and give up one that stands still."""
+        engine = self._engine
+        ends = await self._cluster.ends(places, committed=True)
+        for place, (_, end) in ends.items():
+            pipeline = engine.ledger.pipelines.get(place)
+            position = await engine.reader.position(place)
+            if pipeline is None or position is None:
+                continue
+            waiting = max(0, end - position)
+            pending = waiting or not pipeline.idle
+            seconds = time() - engine.folded_ms[place] / 1000 if waiting and place in engine.folded_ms else 0.0
+            engine.observer.lag(*place, waiting, max(0.0, seconds))
+            self._judge(place, (position, pipeline.durable), bool(pending))
+        for place in set(self._progress) - set(engine.ledger.pipelines):
+            del self._progress[place]
+
+    def _judge(self, place: Place, mark: tuple[int, int], pending: bool) -> None:
+        now, limit = monotonic(), self._engine.options.watchdog_s
+        last = self._progress.get(place)
+        if last is None or last.mark != mark or not pending:
+            self._progress[place] = Progress(mark, now)
+        elif now - last.since > limit:
+            self._engine.fail(Stuck(f"{place.topic} [{place.partition}]: lag, and no progress for {now - last.since:.0f} s from {mark}"))
