@@ -16,6 +16,7 @@ CODE := $(wildcard schemas streams sinks agents deploy tests benchmarks)
 .DELETE_ON_ERROR:
 
 setup: system .venv/installed $(LIBS)/checked
+	@$(BIN)/python -m agents.compiled  # a second's fraction unless a source changed
 
 # Debian's packages, only when something is missing.
 system:
@@ -54,6 +55,7 @@ fix: setup
 
 test: lint
 	$(BIN)/pytest
+	HUILIU_TEST_COMPILED=1 $(BIN)/pytest -q tests/unit tests/property
 
 demo: setup
 	@$(BIN)/python -m deploy.demo
@@ -68,5 +70,5 @@ kafka-sums:
 	cd deploy/kafka && rm -rf libs && mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies && cd libs && LC_ALL=C sha256sum -- *.jar > ../SHA256SUMS
 
 clean:
-	rm -rf .venv $(LIBS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .compiled $(LIBS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,6 +25,9 @@ command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v kcat >/dev/null || missing+=(kcat)
+# the folds are compiled (agents/compiled.py)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+[ -e "$("$(python)" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || missing+=(python3-dev)
 # venv without ensurepip (Debian's python3 alone) cannot make an environment
 [ -e .venv/installed ] || "$(python)" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -gt 0 ] || exit 0

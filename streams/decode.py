@@ -8,7 +8,7 @@ Source: CONTRACT 2, ``undecodable``.
 """
 
 import json
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -36,7 +36,7 @@ canonical: Final = msgspec.json.Encoder(order="sorted").encode
 class Document(Struct, frozen=True):
     """What the bytes say.  *body* is its canonical encoding, *raw* the bytes without a byte order mark."""
 
-    content: object
+    content: Any
     body: bytes
     raw: bytes
     encoding: int

@@ -355,10 +355,7 @@ class MembersFold:
             if len(key) != MEMBER_KEY:
                 raise ValueError(f"a member key has {MEMBER_KEY} bytes; {len(key)} came")
             packed = self._states.get(key)
-            if packed is None:
-                live = Live(key, Member(), NEVER)
-            else:
-                live = Live(key, unpack_member(packed), due_of(packed))
+            live = Live(key, Member(), NEVER) if packed is None else Live(key, unpack_member(packed), due_of(packed))
             self._live[key] = live
         live.offset = offset
         return live

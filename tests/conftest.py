@@ -1,10 +1,15 @@
 """What all tests share: one real Kafka and one real Redis a session, started when first asked for."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from agents import compiled
 from agents.servers import start_kafka, start_redis
+
+if os.environ.get("HUILIU_TEST_COMPILED") and not compiled.activate():
+    pytest.exit("streams are not compiled as they are now: python -m agents.compiled", returncode=2)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from agents import compiled
 from agents.cli.common import err
 from agents.settings import BadSettings
 
@@ -42,6 +43,7 @@ def create_cli() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what cannot run says why in a line or two, without a traceback."""
+    compiled.activate()
     try:
         create_cli()()
     except BadSettings as wrong:
