@@ -8,7 +8,7 @@ import structlog
 
 
 def configure(level: str, stream: TextIO | None = None, **always: Any) -> None:
-    """Write log lines of at least *level* to *stream* (stderr), each with *always* (the stage, say); libraries' from warning on, or debug."""
+    """Write lines of at least *level* to *stream* (stderr), each with *always* (the stage, say); libraries' from warning on."""
     stream = stream or sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,

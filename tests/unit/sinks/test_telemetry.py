@@ -1,13 +1,19 @@
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
+import msgspec
 import pytest
 import structlog
 
-from schemas import decisions
+from schemas import crm, decisions
+from schemas.crm import CrmRecord, Engagement, Enriched, Last, MemberView
+from schemas.dead_letters import DeadLetter
+from schemas.envelope import Origin, Terms
+from schemas.refusals import Reason, Refused
 from sinks import logs
-from sinks.telemetry import NOTED, Telemetry
+from sinks.telemetry import Telemetry
 
 
 @pytest.fixture
@@ -47,14 +53,28 @@ def test_a_bug_is_logged_with_its_traceback(telemetry: Telemetry, lines: StringI
     assert sample(telemetry, "crashes_total", topic="huiliu.internal.members") == 1
 
 
-def test_every_note_of_the_fold_has_its_function(telemetry: Telemetry) -> None:
-    assert set(NOTED) == set(decisions.NOTES)
-    for what in NOTED:
-        NOTED[what](telemetry, "acme", 2)
+def record(kind: str, at: str) -> CrmRecord:
+    view = MemberView("m", at, at, [], Engagement(), 0, {}, Last())
+    return CrmRecord("acme", Terms(), kind, "id", at, 0, 1, 1, "m", Enriched(msgspec.Raw(b"{}"), view))
+
+
+def test_each_decision_of_the_fold_is_counted(telemetry: Telemetry) -> None:
+    a_second_ago = (datetime.now(UTC) - timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+    kinds = [crm.ENRICHED, crm.ENRICHED, crm.TAG_ENTERED, crm.TAG_EXITED, crm.MANIFEST]
+    notes = [decisions.Noted(what, "acme", 2) for what in decisions.NOTES]
+    refused = DeadLetter("acme", Origin(b"", 0, 0), 0, None, b"", (), Refused(Reason.INVALID_DATA, ""))
+    telemetry.decided([*(record(kind, a_second_ago) for kind in kinds), *notes, refused])
+    assert sample(telemetry, "enriched_total", brand="acme") == 2
+    assert sample(telemetry, "tags_total", brand="acme", change="entered") == 1
+    assert sample(telemetry, "tags_total", brand="acme", change="exited") == 1
+    assert sample(telemetry, "manifests_total", brand="acme") == 1
+    assert sample(telemetry, "refusals_total", brand="acme", reason="invalid_data") == 1
     assert sample(telemetry, "duplicates_total", brand="acme", kind="publisher") == 2
     assert sample(telemetry, "duplicates_total", brand="acme", kind="replay") == 2
     assert sample(telemetry, "warnings_total", brand="acme", kind="refund_without_order") == 2
     assert sample(telemetry, "warnings_total", brand="acme", kind="values_forgotten") == 2
+    assert 1 <= (sample(telemetry, "event_to_crm_seconds_sum", brand="acme") or 0) < 60
+    assert sample(telemetry, "event_to_crm_seconds_count", brand="acme") == 1
 
 
 def test_two_workers_in_one_process_do_not_meet() -> None:
