@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import msgpack
 
 from schemas.effects import Effect
-from schemas.envelope import JSON, MSGPACK, Terms
+from schemas.envelope import MSGPACK, Terms
 from streams.intake import Intake
 from streams.keys import Secrets
 
 EVENTS = 20_000
+BATCH = 2_000
 PASSES = 7
 AT_MS = 1_790_000_000_000
 HEADERS = (("content-type", b"application/cloudevents+json"),)
@@ -64,6 +65,12 @@ def click(number: int) -> dict[str, object]:
     return order(number) | {"type": "cn.huiliu.click.v1", "data": data}
 
 
+def count_refused(intake: Intake, batch: Sequence[Published]) -> int:
+    """Decide on a batch, as large as the engine's."""
+    decided = [intake(record) for record in batch]
+    return sum(not isinstance(effect, Effect) for effect in decided)
+
+
 def measure(encode: Callable[[dict[str, object]], bytes], make: Callable[[int], dict[str, object]], terms: Terms) -> tuple[int, float]:
     """Give the size of a value and the CPU microseconds that one record costs."""
     intake = Intake(Secrets(b"m" * 32, b"p" * 32, b"d" * 32), 16)
@@ -72,10 +79,10 @@ def measure(encode: Callable[[dict[str, object]], bytes], make: Callable[[int], 
     best = float("inf")
     for _ in range(PASSES):
         begun = time.process_time()
-        decided = [intake(record) for record in records]
+        refused = sum(count_refused(intake, records[at : at + BATCH]) for at in range(0, EVENTS, BATCH))
         best = min(best, time.process_time() - begun)
-        if not all(isinstance(effect, Effect) for effect in decided):
-            raise SystemExit(f"refused: {next(effect for effect in decided if not isinstance(effect, Effect))}")
+        if refused:
+            raise SystemExit(f"{refused} of {EVENTS} events were refused")
     return len(records[0].value), best / EVENTS * 1e6
 
 

@@ -63,7 +63,9 @@ class Home(NamedTuple):
 class PartitionFold(Protocol):
     """The fold of one partition of a keyed stage; made when the partition is taken over."""
 
-    culprit: bytes | None
+    @property
+    def culprit(self) -> bytes | None:
+        """Name the key whose fold raised last; None where the record itself did."""
 
     def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
         """Begin from what was committed.  *states* is the engine's own table: live, read-only for the fold."""
