@@ -60,7 +60,7 @@ def publish(context: typer.Context, file: RulesFile, *, as_json: AsJson = False)
     settings = settings_of(context)
     admin.ensure(settings, admin.internal_topics(settings.partitions))
     _check_owner(settings, file, found.owner)
-    version, changed = _publish(settings, found)
+    version, changed = publish_set(settings, found)
     if as_json:
         print_json({"owner": found.owner, "version": version, "changed": changed, "tags": sorted(found.tags)})
     else:
@@ -136,7 +136,7 @@ def _standing(settings: Settings, owner: str) -> Standing | None:
     return Standing(message.offset() or 0, bytes(message.value() or b"")) if message is not None else None
 
 
-def _publish(settings: Settings, found: RuleSet) -> tuple[int, bool]:
+def publish_set(settings: Settings, found: RuleSet) -> tuple[int, bool]:
     """Publish unless the same stands already; returns the version and whether it is a new one."""
     document = rules.encode(found)
     standing = _standing(settings, found.owner)
