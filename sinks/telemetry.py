@@ -21,6 +21,7 @@ from schemas.decisions import DUPLICATE, REFUND_WITHOUT_ORDER, REPLAYED, VALUES_
 LATENCY_S: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LONG_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+Tally = dict[tuple[str, str], int]
 PLACE: Final = ("topic", "partition")
 
 
@@ -32,12 +33,21 @@ class Telemetry:
         self.log: Any = structlog.get_logger().bind(stage=stage)
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        self._tallies: list[tuple[Tally, Callable[[str, str, int], None]]] = []
         self._make_of_brands()
         self._make_of_engine()
         self._make_of_serving()
 
+    def watch_intake(self, admitted: Tally, refused: Tally) -> None:
+        """Count what intake tallies, by (brand, type) and (brand, reason), whenever the page is asked for: it runs on the hot path."""
+        self._tallies = [(admitted, self.accepted), (refused, self.refused)]
+
     def page(self) -> bytes:
         """Write all metrics for Prometheus."""
+        for tally, count in self._tallies:
+            while tally:
+                (brand, kind), times = tally.popitem()
+                count(brand, kind, times)
         return generate_latest(self.registry)
 
     # -- brands

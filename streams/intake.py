@@ -53,6 +53,8 @@ class Intake:
         self._keys = Keys(secrets)
         self._partitions = partitions
         self._brands: dict[str, _Brand] = {}
+        self.admitted: dict[tuple[str, str], int] = {}
+        """How many events of each (brand, type) were let in: whoever tells it takes them out."""
 
     def enlist(self, brand: str, terms: Terms, topic_id: bytes) -> None:
         """Take *brand* up, or its new *terms*, or its topic made again under another *topic_id*."""
@@ -122,6 +124,8 @@ class Intake:
             record.value or b"",
             tuple(record.headers),
         )
+        kind = (home.brand, str(event["type"]))
+        self.admitted[kind] = self.admitted.get(kind, 0) + 1
         partition = topics.member_partition(member, self._partitions)
         return Effect(topics.MEMBERS, partition, member, envelope.encode(trusted))
 

@@ -94,3 +94,14 @@ def test_a_takeover_gives_time_and_size(telemetry: Telemetry) -> None:
 def test_the_page_is_prometheus_text(telemetry: Telemetry) -> None:
     telemetry.reached_crm("acme", 0.012)
     assert b'huiliu_event_to_crm_seconds_bucket{brand="acme",le="0.015"} 1.0' in telemetry.page()
+
+
+def test_what_intake_tallies_is_counted_once(telemetry: Telemetry) -> None:
+    admitted, refused = {("acme", "cn.huiliu.click.v1"): 3}, {("acme", "bad_time"): 2}
+    telemetry.watch_intake(admitted, refused)
+    telemetry.page()
+    assert (admitted, refused) == ({}, {})
+    admitted["acme", "cn.huiliu.click.v1"] = 1
+    telemetry.page()
+    assert sample(telemetry, "events_total", brand="acme", type="cn.huiliu.click.v1") == 4
+    assert sample(telemetry, "refusals_total", brand="acme", reason="bad_time") == 2
