@@ -1,6 +1,6 @@
 """What intake costs an event: CPU microseconds from a record's bytes to an envelope's, best of several passes.
 
-Run: ``python -m benchmarks.bench_intake``
+Run: ``python -m benchmarks.bench_intake``, after ``make setup`` with compiled folds, as production runs them.
 """
 
 import json
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import msgpack
 
+from agents import compiled
 from schemas.effects import Effect
 from schemas.envelope import MSGPACK, Terms
-from streams.intake import Intake
-from streams.keys import Secrets
+from schemas.fold import Record
 
 EVENTS = 20_000
 BATCH = 2_000
@@ -65,7 +65,20 @@ def click(number: int) -> dict[str, object]:
     return order(number) | {"type": "cn.huiliu.click.v1", "data": data}
 
 
-def count_refused(intake: Intake, batch: Sequence[Published]) -> int:
+Decide = Callable[[Record], object]
+
+
+def new_intake(terms: Terms) -> Decide:
+    """Make an intake of one brand, imported only now: ``compiled.activate`` comes before."""
+    from streams.intake import Intake
+    from streams.keys import Secrets
+
+    intake = Intake(Secrets(b"m" * 32, b"p" * 32, b"d" * 32), 16)
+    intake.enlist("acme", terms, bytes(16))
+    return intake
+
+
+def count_refused(intake: Decide, batch: Sequence[Published]) -> int:
     """Decide on a batch, as large as the engine's."""
     decided = [intake(record) for record in batch]
     return sum(not isinstance(effect, Effect) for effect in decided)
@@ -73,8 +86,7 @@ def count_refused(intake: Intake, batch: Sequence[Published]) -> int:
 
 def measure(encode: Callable[[dict[str, object]], bytes], make: Callable[[int], dict[str, object]], terms: Terms) -> tuple[int, float]:
     """Give the size of a value and the CPU microseconds that one record costs."""
-    intake = Intake(Secrets(b"m" * 32, b"p" * 32, b"d" * 32), 16)
-    intake.enlist("acme", terms, bytes(16))
+    intake = new_intake(terms)
     records = [Published(encode(make(number)), number, HEADERS if encode is to_json else ()) for number in range(EVENTS)]
     best = float("inf")
     for _ in range(PASSES):
@@ -99,6 +111,7 @@ def to_msgpack(event: dict[str, object]) -> bytes:
 
 def main() -> None:
     """Print one line a case."""
+    print("streams:", "compiled" if compiled.activate() else "as Python (python -m agents.compiled compiles them)")
     cases = (
         ("order, JSON", to_json, order, Terms()),
         ("order, JSON with blanks and escapes", lambda event: json.dumps(event).encode(), order, Terms()),
