@@ -1,0 +1,148 @@
+"""The real workers as processes on the real Kafka: started, killed and stopped one by one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, TopicPartition
+
+from agents import admin, key_file
+from agents.clients import librdkafka
+from agents.servers import free_port
+from agents.settings import Settings
+from schemas import topics
+
+POLL_S = 0.05
+READY_S = 60
+
+
+def eventually(holds: Callable[[], object], what: str, seconds: float = READY_S) -> None:
+    """Return when *holds* is true; fail, saying *what* was waited for, when it is not within *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(POLL_S)
+
+
+class Worker:
+    """One ``huiliu worker STAGE``."""
+
+    def __init__(self, stage: str, environment: dict[str, str], log: Path) -> None:
+        self.stage, self.log, self.port = stage, log, free_port()
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "agents", "worker", stage],
+                env=os.environ | environment | {"HUILIU_HTTP_PORT": str(self.port)},
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+
+    def ready(self) -> bool:
+        """Tell whether the worker says that it does its work; fails if it ended."""
+        assert self.process.poll() is None, f"{self.stage} ended with {self.process.returncode}:\n{self.last_lines()}"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def stopped(self, seconds: float = 20) -> int:
+        """Wait until it ended; gives its status."""
+        return self.process.wait(seconds)
+
+    def last_lines(self, count: int = 30) -> str:
+        """Read the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+class Crew:
+    """The workers of one installation; leaving it as a context kills what is left."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.workers: list[Worker] = []
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if not settings.keys.exists():
+            key_file.make(settings.keys)
+        admin.ensure(settings, admin.internal_topics(settings.partitions))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.kill()
+
+    def start(self, *stages: str) -> list[Worker]:
+        """Start a worker of each of *stages*; several of one stage share its partitions."""
+        told = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
+        environment = {f"HUILIU_{name.upper()}": str(value) for name, value in told.items() if value is not None}
+        first = len(self.workers)
+        for number, stage in enumerate(stages, first):
+            self.workers.append(Worker(stage, environment, self.settings.data_dir / f"{number:02}-{stage}.log"))
+        return self.workers[first:]
+
+    def running(self, stage: str) -> list[Worker]:
+        """Name the workers of *stage* that have not ended."""
+        return [worker for worker in self.workers if worker.stage == stage and worker.process.poll() is None]
+
+    def wait_until_ready(self, workers: Iterable[Worker] | None = None) -> None:
+        """Return when *workers*, or all that run, say so."""
+        for worker in list(workers) if workers is not None else [one for one in self.workers if one.process.poll() is None]:
+            eventually(worker.ready, f"{worker.stage} ready; its log ends:\n{worker.last_lines()}")
+
+    def stop(self, stage: str) -> None:
+        """Stop all workers of *stage* gracefully; each must end well."""
+        stopping = self.running(stage)
+        for worker in stopping:
+            worker.ask_to_stop()
+        for worker in stopping:
+            assert worker.stopped() == 0, f"{stage} did not stop well:\n{worker.last_lines()}"
+
+    def wait_until_drained(self, brands: Iterable[str], seconds: float = READY_S) -> None:
+        """Return when intake has decided on all that the brands published, and members have folded all of it."""
+        events = [topics.events(brand) for brand in brands]
+        eventually(lambda: self._behind("huiliu-intake", events) == 0, "intake at the end of the events", seconds)
+        target = self._ends([topics.MEMBERS])
+        what = "members at the end of what intake sent"
+        eventually(lambda: self._behind("huiliu-members", [topics.MEMBERS], target) == 0, what, seconds)
+
+    def _ends(self, names: list[str]) -> dict[tuple[str, int], int]:
+        consumer = Consumer(librdkafka(self.settings) | {"group.id": "huiliu-lag"})
+        try:
+            found = {}
+            for name in names:
+                for partition in consumer.list_topics(name, timeout=10).topics[name].partitions:
+                    extent = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+                    assert extent is not None
+                    found[name, partition] = extent[1]
+            return found
+        finally:
+            consumer.close()
+
+    def _behind(self, group: str, names: list[str], ends: dict[tuple[str, int], int] | None = None) -> int:
+        """Count the records between the group's commits and the ends."""
+        ends = self._ends(names) if ends is None else ends
+        consumer = Consumer(librdkafka(self.settings) | {"group.id": group})
+        try:
+            committed = consumer.committed([TopicPartition(name, partition) for name, partition in ends], timeout=10)
+        finally:
+            consumer.close()
+        return sum(max(0, ends[each.topic, each.partition] - max(each.offset, 0)) for each in committed)
