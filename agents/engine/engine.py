@@ -63,22 +63,25 @@ class Engine(faust.Service):
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._settled_in = False
         self.folded_ms: dict[Place, int] = {}
         super().__init__()
 
     @property
+    def failure(self) -> str | None:
+        """Say what ended the worker; None while nothing did."""
+        return repr(self.ledger.broken) if self.ledger.broken else None
+
+    @property
     def problem(self) -> str | None:
         """Say why the worker does no work yet; None when it reads."""
-        if self.ledger.broken:
-            return repr(self.ledger.broken)
-        return None if self._reading.is_set() else "partitions are being taken over"
+        return self.failure or (None if self._settled_in else "partitions are being taken over")
 
     # -- membership
 
     async def revoked(self) -> None:
         """Stop reading; let what is folded become durable before the partitions move."""
-        self.ledger.revoked()
-        self._reading.clear()
+        self._stop_reading()
         if not await self.committer.drain(self.options.session_timeout_s * DRAIN_SHARE):
             self.log.warning("what was folded did not become durable in time: whoever takes over repeats it")
             return
@@ -86,6 +89,11 @@ class Engine(faust.Service):
             await self.backend.settled(self.committer.durable())
         except Lost:
             self.committer.lose(list(self.ledger.pipelines))
+
+    def _stop_reading(self) -> None:
+        self.ledger.revoked()
+        self._reading.clear()
+        self._settled_in = False
 
     async def assigned(self, active: Iterable[Place]) -> None:
         """Take over what is new, drop what is gone, go on with what was kept."""
@@ -103,8 +111,7 @@ class Engine(faust.Service):
     async def take_again(self, places: list[Place]) -> None:
         """Take *places* over again: their logs are not what they were."""
         async with self._changing:
-            self.ledger.revoked()
-            self._reading.clear()
+            self._stop_reading()
             self.committer.lose(places)
             await self._take_over(places)
 
@@ -122,8 +129,11 @@ class Engine(faust.Service):
             self.ledger.opened(place, start.position, start.clock_ms)
             self.committer.unreported[place] = start.position
         if generation == self.ledger.generation and not self.ledger.broken:
-            self.reader.assign(self.ledger.start())
-            self._reading.set()
+            self._settled_in = True
+            positions = self.ledger.start()
+            if positions:
+                self.reader.assign(positions)
+                self._reading.set()
 
     # -- reading and folding
 
@@ -228,8 +238,7 @@ class Engine(faust.Service):
     async def finish(self, timeout_s: float) -> bool:
         """End in order: stop reading, make all durable, tell the group; False if it was not in time."""
         deadline = monotonic() + timeout_s
-        self.ledger.revoked()
-        self._reading.clear()
+        self._stop_reading()
         if not await self.committer.drain(deadline - monotonic()):
             return False
         try:

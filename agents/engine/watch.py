@@ -37,6 +37,7 @@ class Watch(faust.Service):
     def __init__(self, engine: Engine, cluster: Cluster) -> None:
         self._engine, self._cluster = engine, cluster
         self._progress: dict[Place, Progress] = {}
+        self._open: bool | None = None
         super().__init__()
 
     @faust.Service.task
@@ -52,7 +53,10 @@ class Watch(faust.Service):
 
     async def _look_once(self) -> None:
         engine = self._engine
-        engine.observer.fence(engine.app.fence.is_open(boot_s()))
+        is_open = engine.app.fence.is_open(boot_s())
+        if is_open != self._open:
+            self._open = is_open
+            engine.observer.fence(is_open)
         if engine.writer.stuck_s > WAITING_S:
             engine.observer.waiting(engine.writer.last_topic, engine.writer.stuck_s)
         if engine.problem is not None:

@@ -1,0 +1,39 @@
+"""The members stage: wiring only.
+
+Envelopes become tags, engagement and what each brand's CRM is told.
+"""
+
+from agents import key_file
+from agents.engine import EngineApp, KeyedStage, create_app
+from agents.engine import run as run_worker
+from agents.members_fold import RenderedFold
+from agents.settings import Settings
+from agents.wiring import options_of, serve_http, telemetry_of
+from schemas import topics
+from schemas.effects import Effect
+from schemas.envelope import ManifestRequest, encode
+from sinks.telemetry import Telemetry
+from streams.keys import Keys
+
+APP_ID = "huiliu-members"
+TABLE = "states"
+
+
+def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
+    """Make the app; call it inside the loop that runs it."""
+    keys = Keys(key_file.read(settings.keys))
+    stage = KeyedStage(APP_ID, topics.MEMBERS, TABLE, lambda: RenderedFold(keys, telemetry), farewell)
+    app = create_app(stage, options_of(settings), telemetry)
+    serve_http(app, telemetry, settings)
+    return app
+
+
+def farewell(partition: int) -> Effect:
+    """Ask for the manifests of *partition*, so that what a stopped worker sent is vouched for."""
+    return Effect(topics.MEMBERS, partition, None, encode(ManifestRequest()))
+
+
+def run(settings: Settings) -> int:
+    """Run one worker until it is told to stop; gives the exit status."""
+    telemetry = telemetry_of("members", settings)
+    return run_worker(lambda: create(settings, telemetry))
