@@ -16,7 +16,7 @@ REACH_S: Final = 10.0
 DELIVER_S: Final = 60.0
 POLL_S: Final = 0.2
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Entry(NamedTuple):
@@ -189,7 +189,7 @@ class Writer:
 
 
 def _entry(message: Message) -> Entry:
-    headers = tuple((str(name), _bytes(value) or b"") for name, value in list(message.headers() or ()))
+    headers = tuple((str(name), _bytes(value)) for name, value in list(message.headers() or ()))
     _, appended_ms = message.timestamp()
     return Entry(message.partition() or 0, message.offset() or 0, appended_ms, _bytes(message.key()), _bytes(message.value()), headers)
 
