@@ -61,6 +61,14 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
+def ask(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run another command, which finds what runs on *data* by itself."""
+    environment = {**os.environ, "HUILIU_DATA": str(data)}
+    return subprocess.run(
+        [sys.executable, "-m", "agents", *arguments], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+
+
 def running(data: Path) -> Settings:
     return load(None, {"HUILIU_DATA": str(data)}).settings
 
@@ -75,11 +83,18 @@ def test_up_runs_everything_stops_within_15_s_and_goes_on_where_it_was(tmp_path:
         first = running(data)
         assert [brand.brand for brand in admin.list_brands(first)] == ["acme"]
         secrets = key_file.read(first.keys)
+        stages = json.loads(ask(data, "status", "--json").stdout)["stages"]
+        assert {name: (stage["workers"], stage["lag_records"]) for name, stage in stages.items()} == {
+            "intake": (1, 0), "members": (1, 0), "control": (1, 0),
+        }  # fmt: skip
+        assert "3 workers" in ask(data, "watch", "--seconds", "2").stdout
         pids = children(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
     assert not any(map(lives, pids))
     assert running(data).kafka is None
+    nothing = ask(data, "watch")
+    assert (nothing.returncode, "no `huiliu up` runs" in nothing.stderr) == (2, True)
     with started(data, "--rules", str(rules)) as process:
         assert "rules of acme: 1 tags, unchanged, version 0" in lines_until(process.stdout, "ready:")
         second = running(data)

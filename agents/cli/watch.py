@@ -1,0 +1,92 @@
+"""``huiliu watch``: what goes on, live."""
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from agents.cli.common import fail, out, settings_of
+from agents.metrics import Labels, Page, local_workers, read_page, total
+from agents.settings import Settings
+
+EVERY_S: Final = 1.0
+COUNTED: Final = {"events": "events_total", "enriched": "enriched_total", "duplicates": "duplicates_total", "refused": "refusals_total"}
+
+
+class Look(NamedTuple):
+    """All workers' pages at one moment."""
+
+    at_s: float
+    pages: list[Page]
+
+    def by_brand(self, metric: str) -> Mapping[Labels, float]:
+        """Add a metric up by brand."""
+        return total(self.pages, metric, "brand")
+
+
+def watch(
+    context: typer.Context,
+    worker: Annotated[list[str] | None, typer.Option(metavar="URL", help="A worker's address; those of huiliu up if not given.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; on Ctrl-C if not given.")] = None,
+) -> None:
+    """Watch events, tags, refusals and lag of every brand, live.
+
+    Example: huiliu watch
+    Example: huiliu watch --worker http://10.0.0.5:9100 --worker http://10.0.0.6:9100
+    """
+    settings = settings_of(context)
+    if not (worker or local_workers(settings)):
+        fail("no `huiliu up` runs on this data folder; name the workers with --worker http://host:port")
+    until = time.monotonic() + seconds if seconds else float("inf")
+    before = _look(settings, worker)
+    try:
+        with Live(console=out, refresh_per_second=4) as screen:
+            while time.monotonic() < until:
+                time.sleep(EVERY_S)
+                now = _look(settings, worker)
+                screen.update(_table(before, now))
+                before = now
+    except KeyboardInterrupt:
+        return
+
+
+def _look(settings: Settings, named: list[str] | None) -> Look:
+    # Asked anew each time: huiliu up may have been started again on other ports.
+    addresses = named or list(local_workers(settings).values())
+    pages = [page for address in addresses if (page := read_page(address))]
+    return Look(time.monotonic(), pages)
+
+
+def _table(before: Look, now: Look) -> Table:
+    lag = sum(total(now.pages, "lag_records").values())
+    age_s = max((page.one("lag_seconds", max) for page in now.pages), default=0.0)
+    title = f"{len(now.pages)} workers, {lag:,.0f} records waiting, the oldest for {age_s:.1f} s"
+    table = Table("brand", "events/s", *COUNTED, "tags entered", "exited", "to CRM, ms", title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    tags = total(now.pages, "tags_total", "brand", "change")
+    for (brand,) in sorted({*now.by_brand("events_total"), *now.by_brand("enriched_total"), *now.by_brand("refusals_total")}):
+        entered, exited = tags.get((brand, "entered"), 0.0), tags.get((brand, "exited"), 0.0)
+        counts = [now.by_brand(metric).get((brand,), 0.0) for metric in COUNTED.values()]
+        rate = _grown(before, now, "events_total", brand) / (now.at_s - before.at_s)
+        table.add_row(brand, f"{rate:,.0f}", *(f"{count:,.0f}" for count in (*counts, entered, exited)), _latency(before, now, brand))
+    return table
+
+
+def _latency(before: Look, now: Look, brand: str) -> str:
+    """Tell the mean since the last look."""
+    seconds, times = (_grown(before, now, f"event_to_crm_seconds_{part}", brand) for part in ("sum", "count"))
+    return f"{1000 * seconds / times:,.0f}" if times > 0 else ""
+
+
+def _grown(before: Look, now: Look, metric: str, brand: str) -> float:
+    # Below zero when a worker was started again: its counts begin anew.
+    return max(0.0, now.by_brand(metric).get((brand,), 0.0) - before.by_brand(metric).get((brand,), 0.0))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(watch)
