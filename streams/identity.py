@@ -64,8 +64,11 @@ def normalised(mobile: bool, stated: str) -> str:
     """Trim *stated* and, of a *mobile* number, keep the national digits; empty when it is junk.
 
     Zeros are junk with hyphens between them, too: an all-zero advertising id.
+    A masked mobile (``138****8000``) is junk: its digits are many people's.
     """
     identity = stated.strip()
+    if mobile and "*" in identity:
+        return ""
     if not identity.strip("0-") or (len(identity) <= _LONGEST_JUNK and identity.lower() in _JUNK):
         return ""
     if 4 * len(identity) > _LONGEST and len(identity.encode()) > _LONGEST:

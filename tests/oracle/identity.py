@@ -66,6 +66,8 @@ def _normal(kind: str, spoken: str) -> str | None:
     if plain.lower() in JUNK or len(plain.encode()) > 256:
         return None
     if kind == "mobile":
+        if "*" in plain:
+            return None
         plain = plain.removeprefix("+") if plain.startswith("+") else plain.removeprefix("00")
         plain = "".join(character for character in plain if character in "0123456789")
         if len(plain) == 13 and plain.startswith("86"):

@@ -118,3 +118,8 @@ def test_a_number_without_digits_is_junk(number: str) -> None:
 
 def test_other_identities_stay_exactly_as_they_are() -> None:
     assert normalised(False, " oABC+86 1 ") == "oABC+86 1"
+
+
+def test_a_masked_mobile_identifies_nobody() -> None:
+    assert identify([of("mobile", "138****8000", verified=True)], "acme") is None
+    assert who(of("mobile", "138****8000", verified=True), of("cookie")).kind == "cookie"
