@@ -85,7 +85,7 @@ class TopicLog:
         self._consumer.assign([TopicPartition(self.topic, each, ends[each].first if first is None else first) for each in waiting])
         while waiting:
             for entry in self._poll(waiting.discard):
-                if entry.partition in waiting and entry.offset < ends[entry.partition].end:
+                if entry.offset < ends[entry.partition].end:  # also what came together with word of the partition's end
                     yield entry
                 if entry.offset >= ends[entry.partition].end - 1:
                     waiting.discard(entry.partition)
