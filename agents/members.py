@@ -7,11 +7,13 @@ from agents import key_file
 from agents.engine import EngineApp, KeyedStage, create_app
 from agents.engine import run as run_worker
 from agents.members_fold import RenderedFold
+from agents.serving import Serving
 from agents.settings import Settings
 from agents.wiring import options_of, serve_http, telemetry_of
 from schemas import topics
 from schemas.effects import Effect
 from schemas.envelope import ManifestRequest, encode
+from sinks.redis import ServingCopy
 from sinks.telemetry import Telemetry
 from streams.keys import Keys
 
@@ -22,10 +24,23 @@ TABLE = "states"
 def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
     """Make the app; call it inside the loop that runs it."""
     keys = Keys(key_file.read(settings.keys))
-    stage = KeyedStage(APP_ID, topics.MEMBERS, TABLE, lambda: RenderedFold(keys, telemetry), farewell)
+    serving = Serving(ServingCopy(settings.redis), keys, telemetry) if settings.redis is not None else None
+    taken, on_durable = (serving.taken, serving.on_durable) if serving is not None else (None, None)
+    stage = KeyedStage(APP_ID, topics.MEMBERS, TABLE, lambda: RenderedFold(keys, telemetry, taken), farewell, on_durable)
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
+    if serving is not None:
+        serve_copy(app, serving)
     return app
+
+
+def serve_copy(app: EngineApp, serving: Serving) -> None:
+    """Let *app* keep the serving copy as long as it runs."""
+
+    async def copy() -> None:
+        await app.add_runtime_dependency(serving)
+
+    app.task(copy)
 
 
 def farewell(partition: int) -> Effect:

@@ -1,6 +1,6 @@
 """The members fold as the engine runs it: what it decides becomes records through the sinks, and is counted."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from schemas.crm import CrmRecord
@@ -10,6 +10,7 @@ from schemas.fold import Folded, Home, Record
 from sinks import crm, dead_letters
 from streams.keys import Keys
 from streams.member import MembersFold
+from streams.partition import Partition
 
 
 class Audience(Protocol):
@@ -20,11 +21,28 @@ class Audience(Protocol):
 
 
 class RenderedFold:
-    """A ``PartitionFold``: ``streams.member.MembersFold`` with its decisions worded for Kafka."""
+    """A ``PartitionFold``: ``streams.member.MembersFold`` with its decisions worded for Kafka.
 
-    def __init__(self, keys: Keys, audience: Audience) -> None:
+    *on_restored* is told, in whatever thread restores, that it has begun.
+    *states* is the engine's table, live.
+    """
+
+    states: Mapping[bytes, bytes]
+
+    def __init__(self, keys: Keys, audience: Audience, on_restored: "Callable[[Home, RenderedFold], None] | None" = None) -> None:
         self._fold = MembersFold(keys)
         self._audience = audience
+        self._on_restored = on_restored
+
+    @property
+    def partition(self) -> Partition:
+        """Give the rules and terms that hold here, as of the last record folded."""
+        return self._fold.partition
+
+    @property
+    def clock_ms(self) -> int:
+        """Tell the partition's clock."""
+        return self._fold.partition.clock_ms
 
     @property
     def culprit(self) -> bytes | None:
@@ -34,6 +52,9 @@ class RenderedFold:
     def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
         """Begin from what was committed."""
         self._fold.restore(home, states, clock_ms)
+        self.states = states
+        if self._on_restored is not None:
+            self._on_restored(home, self)
 
     def begin(self, skip: Collection[tuple[int, bytes]] = ()) -> None:
         """Open a batch."""
