@@ -3,11 +3,13 @@
 The stages do not use this: theirs is the engine.
 """
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from agents.clients import librdkafka
 from agents.settings import BadSettings, Settings
@@ -47,8 +49,9 @@ class TopicLog:
     def __init__(self, settings: Settings, topic: str) -> None:
         """Connect and find the topic's partitions."""
         self.topic = topic
+        self._options = librdkafka(settings)
         self._consumer = Consumer(
-            librdkafka(settings)
+            self._options
             | {
                 "group.id": topic,  # asked for by the client, never joined and nothing committed
                 "enable.auto.commit": False,
@@ -76,6 +79,13 @@ class TopicLog:
     def extents(self) -> dict[int, Extent]:
         """Ask what each partition holds now."""
         return {partition: self._extent(partition) for partition in self.partitions}
+
+    def topic_id(self) -> str:
+        """Ask for Kafka's id of the topic, spelt as Kafka does: a topic made again has another."""
+        admin = AdminClient(self._options)  # one without a name would end before it is answered
+        uuid = admin.describe_topics(TopicCollection([self.topic]))[self.topic].result(REACH_S).topic_id
+        halves = (uuid.get_most_significant_bits(), uuid.get_least_significant_bits())
+        return urlsafe_b64encode(b"".join((half & (2**64 - 1)).to_bytes(8, "big") for half in halves)).rstrip(b"=").decode()
 
     def read(self, partition: int | None = None, first: int | None = None) -> Iterator[Entry]:
         """Read to the end as it is now: all partitions from their beginning, or one from *first* on."""
