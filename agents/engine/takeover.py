@@ -15,6 +15,7 @@ import msgspec
 from schemas.fold import STAMP, stamped_offset
 
 MARKER = b"\0marker"
+PROBE = b"\0probe"
 REBUILD = "`huiliu reset` folds what the log holds anew, in a new epoch"
 
 
@@ -104,28 +105,29 @@ def take_over(name: str) -> Generator[Request, Answer, Taken]:
     log = yield Inspect()
     assert isinstance(restored, Restored)
     assert isinstance(log, Log)
-    if restored.marker is None:
-        marker = first_marker(name, restored, log)
-        yield Commit({MARKER: pack(marker)})
-        return Taken(restored.states, marker)
-    problem = contradiction(restored.marker, restored.applied, log)
+    problem = contradiction(restored.marker, restored.applied, log) if restored.marker else no_beginning(restored, log)
     if problem:
+        yield Commit({PROBE: None})  # refused if another took over meanwhile: then what was seen is no contradiction
         raise CannotStart(f"{name}: {problem}")
-    return Taken(restored.states, restored.marker)
+    if restored.marker:
+        return Taken(restored.states, restored.marker)
+    marker = Marker(0, 0, log.topic_id, log.partitions, 1)
+    yield Commit({MARKER: pack(marker)})
+    return Taken(restored.states, marker)
 
 
-def first_marker(name: str, restored: Restored, log: Log) -> Marker:
-    """Begin a partition that has none at the log's beginning; refuse if anything says that it is not new."""
+def no_beginning(restored: Restored, log: Log) -> str | None:
+    """Say why a partition without a marker is not a new one, to be begun at 0; None if it is."""
     if restored.states:
-        raise CannotStart(f"{name}: the changelog holds {len(restored.states)} states and no marker, expected neither or both; {REBUILD}")
+        return f"the changelog holds {len(restored.states)} states and no marker, expected neither or both; {REBUILD}"
     if log.begin != 0:
-        raise CannotStart(f"{name}: the changelog has no marker, but the log begins at {log.begin}, not at 0: its start is gone; {REBUILD}")
+        return f"the changelog has no marker, but the log begins at {log.begin}, not at 0: its start is gone; {REBUILD}"
     if log.group_commit is not None:
-        raise CannotStart(
-            f"{name}: the changelog has no marker, but the group has committed {log.group_commit}: "
+        return (
+            f"the changelog has no marker, but the group has committed {log.group_commit}: "
             f"the states were lost, or this is another cluster's group; {REBUILD}"
         )
-    return Marker(0, 0, log.topic_id, log.partitions, 1)
+    return None
 
 
 def contradiction(marker: Marker, applied: int, log: Log) -> str | None:
@@ -156,5 +158,5 @@ def highest_applied(states: dict[bytes, bytes]) -> int:
 
 __all__ = [
     "MARKER", "REBUILD", "Answer", "CannotStart", "Commit", "Fence", "Inspect", "Log", "Marker", "Request", "Restore", "Restored", "Taken",
-    "contradiction", "first_marker", "highest_applied", "pack", "take_over", "unpack",
+    "contradiction", "highest_applied", "no_beginning", "pack", "take_over", "unpack",
 ]  # fmt: skip
