@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Final
-from zoneinfo import available_timezones
 
 from schemas.currencies import DIGITS
 from schemas.rules import DAY_MS, EVENT_NAMES, HOUR_MS, LONGEST_MS, MINUTE_MS, SHORTEST_MS, granularity_ms
@@ -140,7 +140,8 @@ def timezone(at: Cursor) -> str:
 
 @cache
 def _timezones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """Name the zones of the pinned tzdata: a machine may have others of its own, ``localtime`` among them."""
+    return frozenset(files("tzdata").joinpath("zones").read_text().split())
 
 
 def _closest_duration(value: object) -> str:

@@ -25,9 +25,7 @@ def test_what_was_published_is_what_is_read() -> None:
 
 def test_equal_sets_are_equal_bytes_in_whatever_order_they_were_written() -> None:
     written = example()
-    turned = RuleSet(
-        written.owner, written.timezone, written.engagement, {name: written.tags[name] for name in reversed(written.tags)}
-    )
+    turned = RuleSet(written.owner, written.timezone, written.engagement, {name: written.tags[name] for name in reversed(written.tags)})
     assert rules.encode(turned) == rules.encode(written)
 
 

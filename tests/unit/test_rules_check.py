@@ -155,6 +155,10 @@ campaigns: {}
             ),
         ),
         ("brand: acme\ntags: [a]\n", "acme.yaml:2: tags: a list; expected a mapping of tag names to rules"),
+        (
+            "brand: acme\ntimezone: localtime\n",
+            'acme.yaml:2: timezone: "localtime" is not a time zone; expected an IANA name such as Asia/Shanghai',
+        ),
         ("brand: acme\ntimezone: 8\n", "acme.yaml:2: timezone: 8 is not a time zone; expected an IANA name such as Asia/Shanghai"),
         (
             "brand: acme\ntimezone: ../UTC\n",
