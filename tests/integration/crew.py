@@ -37,6 +37,7 @@ class Worker:
 
     def __init__(self, stage: str, environment: dict[str, str], log: Path) -> None:
         self.stage, self.log, self.port = stage, log, free_port()
+        self.meant = False
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "agents", "worker", stage],
@@ -45,8 +46,7 @@ class Worker:
             )  # fmt: skip
 
     def ready(self) -> bool:
-        """Tell whether the worker says that it does its work; fails if it ended."""
-        assert self.process.poll() is None, f"{self.stage} ended with {self.process.returncode}:\n{self.last_lines()}"
+        """Tell whether the worker says that it does its work."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=1) as answer:
                 return bool(answer.status == 200)
@@ -55,11 +55,13 @@ class Worker:
 
     def kill(self) -> None:
         """End it at once."""
+        self.meant = True
         self.process.kill()
         self.process.wait()
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
+        self.meant = True
         self.process.send_signal(signal.SIGTERM)
 
     def stopped(self, seconds: float = 20) -> int:
@@ -77,6 +79,7 @@ class Crew:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.workers: list[Worker] = []
+        self.ended: list[str] = []
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         if not settings.keys.exists():
             key_file.make(settings.keys)
@@ -103,10 +106,20 @@ class Crew:
         """Name the workers of *stage* that have not ended."""
         return [worker for worker in self.workers if worker.stage == stage and worker.process.poll() is None]
 
-    def wait_until_ready(self, workers: Iterable[Worker] | None = None) -> None:
-        """Return when *workers*, or all that run, say so."""
-        for worker in list(workers) if workers is not None else [one for one in self.workers if one.process.poll() is None]:
-            eventually(worker.ready, f"{worker.stage} ready; its log ends:\n{worker.last_lines()}")
+    def tend(self) -> None:
+        """Start again what ended by itself (a worker that was fenced does), as a supervisor would; note each in *ended*."""
+        for worker in [one for one in self.workers if one.process.poll() is not None and not one.meant]:
+            worker.meant = True
+            self.ended.append(f"{worker.stage} ended with {worker.process.returncode}:\n{worker.last_lines(8)}")
+            self.start(worker.stage)
+
+    def wait_until_ready(self) -> None:
+        """Return when all workers say so."""
+        eventually(self._ready, "all workers ready")
+
+    def _ready(self) -> bool:
+        self.tend()
+        return all(worker.ready() for worker in self.workers if worker.process.poll() is None)
 
     def stop(self, stage: str) -> None:
         """Stop all workers of *stage* gracefully; each must end well."""
@@ -139,6 +152,7 @@ class Crew:
 
     def _behind(self, group: str, names: list[str], ends: dict[tuple[str, int], int] | None = None) -> int:
         """Count the records between the group's commits and the ends."""
+        self.tend()
         ends = self._ends(names) if ends is None else ends
         consumer = Consumer(librdkafka(self.settings) | {"group.id": group})
         try:
