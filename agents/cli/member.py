@@ -1,0 +1,95 @@
+"""``huiliu member BRAND ID``: one member as the brand sees it."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+from msgspec import UNSET
+from rich.table import Table
+
+from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
+from agents.member_lookup import BadIdentity, look_up
+from streams.member_card import MemberCard
+
+
+def member(
+    context: typer.Context,
+    brand: Annotated[str, typer.Argument(help="The brand's slug.")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The id that the CRM knows, or TYPE:ID, as mobile:13800000000.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one member as the brand sees them: tags with since and evidence, engagement, orders, consent, and what is counted since when.
+
+    As of the last commit; status 1 if the brand never saw them.
+
+    Example: huiliu member acme brand_member:1001
+    """
+    try:
+        found = look_up(settings_of(context), brand, identity)
+    except BadIdentity as problem:
+        fail(str(problem))
+    if found is None:
+        err.print(f"{brand} never saw this member, or the event is not committed yet", markup=False, highlight=False)
+        raise typer.Exit(FOUND)
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+        return
+    _tell(found)
+
+
+def _tell(found: MemberCard) -> None:
+    spend = ", ".join(f"{amount} {currency}" for currency, amount in sorted(found.spend.items())) or "nothing"
+    scores = {"brand": found.engagement.brand, "alliance": found.engagement.alliance}
+    last = {name: getattr(found.last, name) for name in ("click", "share", "order", "chat")}
+    facts = Table.grid(padding=(0, 2))
+    for name, said in (
+        ("member", found.id),
+        ("as of", found.as_of),
+        ("first seen", found.first_seen),
+        *((f"last {name}", at) for name, at in last.items() if at is not UNSET),
+        *((f"engagement, {name}", f"{score}") for name, score in scores.items() if score is not UNSET),
+        ("orders", f"{found.orders}, {spend}"),
+        ("consent", _consent(found)),
+    ):
+        facts.add_row(name, str(said))
+    out.print(facts)
+    out.print(_tags(found))
+    if found.rules:
+        out.print(_rules(found))
+    if found.counters:
+        out.print(_counters(found))
+
+
+def _consent(found: MemberCard) -> str:
+    given = found.consent
+    allowed = [name for name in ("tags", "rewards", "alliance") if getattr(given, name)]
+    origin = "by the registration" if given.stated is None else f"stated {given.stated}, version {given.version}"
+    with_whom = f" with {', '.join(given.recipients)}" if given.recipients else ""
+    return f"{', '.join(allowed) or 'nothing'}{with_whom} ({origin})"
+
+
+def _tags(found: MemberCard) -> Table:
+    table = Table("tag", "since", "because of", "latest events", "rules", title="tags")
+    for tag in found.tags:
+        table.add_row(tag.tag, tag.since, str(tag.value), "\n".join(tag.events), str(tag.rules))
+    return table
+
+
+def _rules(found: MemberCard) -> Table:
+    table = Table("rule", "holds", "found", "counted since", title="rules")
+    for rule in found.rules:
+        table.add_row(rule.tag, "yes" if rule.holds else "no", str(rule.value), rule.counted_since or "the beginning")
+    return table
+
+
+def _counters(found: MemberCard) -> Table:
+    table = Table("rules of", "counts", "within", "since", title="counters")
+    for counter in found.counters:
+        table.add_row(counter.owner, counter.counts, counter.within, counter.since or "the beginning")
+    return table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("member")(member)
