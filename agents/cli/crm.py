@@ -49,6 +49,7 @@ def _follow(settings: Settings, brand: str, *, beginning: bool, to_end: bool, as
                     continue
                 if as_json:
                     print_json(crm_records.document_of(entry))
+                    out.file.flush()  # whoever reads from a pipe wants it now
                 else:
                     out.print(crm_records.said(entry), markup=False, highlight=False, soft_wrap=True)
         except KeyboardInterrupt:
