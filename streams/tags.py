@@ -163,10 +163,10 @@ class Engaged(Test):
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         score = state.alliance if self.shared else state.score
-        value = engagement.at(score, now_ms, self.decay)
-        if value < self.least:
+        value = engagement.raw(score, now_ms, self.decay)
+        if engagement.rounded(value) < self.least:
             return NO
-        return (True, self.decay.lasts(value, self.least, now_ms) if value else NEVER)
+        return (True, self.decay.lasts(value, self.least, now_ms) if value > 0 else NEVER)
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return engagement.at(state.alliance if self.shared else state.score, now_ms, self.decay)

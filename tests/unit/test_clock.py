@@ -126,6 +126,15 @@ def test_engagement_ends_within_a_second_of_falling_below() -> None:
     assert 1.999 < value < 2
 
 
+def test_engagement_that_was_rounded_up_ends_when_the_score_itself_rounds_below() -> None:
+    log = Log()
+    log.publish(tags("hot: {engagement: {at_least: 1}}", head="timezone: UTC\nengagement: {half_life: 400d, weights: {click: 1}}"))
+    log.tick(NOON)
+    assert log.event(click(), NOON - 10 * SECOND).changes == ["enters hot"]  # 0.9999998
+    assert log.tick(NOON + 14 * SECOND).changes == []
+    assert log.tick(NOON + 15 * SECOND).changes == ["exits hot"]  # 0.99999949, 24.9 s after the click
+
+
 def test_a_tag_falls_below_when_its_oldest_bucket_goes_though_others_stay() -> None:
     log = Log()
     log.publish(tags("busy: {count: {events: click, within: 10m, at_least: 2}}"))
