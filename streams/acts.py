@@ -46,7 +46,8 @@ SHRUNK: Final = 10 * ORDERS
 class Acts:
     """Applies an event under *plan* at the clock *now_ms*, and tells what it did.
 
-    *counted*: the event names of which more or less was counted; *only_more*:
+    *counted*: the event names of which more or less was counted, or that broke
+    a silence though they count nowhere; *only_more*:
     nothing was taken out; *first_act*: the member had not acted here before;
     *forgotten*: values that had to go; *orphans*: refunds of an order never
     seen.
@@ -162,12 +163,14 @@ class Acts:
         )
         orders.take(order, order_facts, record)
         self._replace(state, before, orders.contributions(order))
+        if name not in self.counted:
+            self.counted.append(name)
         if order_facts.status == orders.REFUNDED:
             self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
             self.orphans += not order.versions
         _spend(state, spent_before, orders.counts(order))
         kept[order_facts.order_id] = pack_order(order)
-        self._bound(state, kept, is_new=packed is None)
+        self._bound(state, kept, order_facts.order_id if packed is None else None)
         state.orders = pack_orders(kept)
 
     def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
@@ -186,18 +189,22 @@ class Acts:
             if t_ms > state.active_ms:
                 state.active_ms = t_ms
 
-    def _bound(self, state: BrandState, kept: Orders, *, is_new: bool) -> None:
-        """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older."""
+    def _bound(self, state: BrandState, kept: Orders, new: str | None) -> None:
+        """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older.
+
+        *new* is the id of the order that was not known before: it may itself be older than those that shrank already.
+        """
         today = self.now_ms // DAY_MS
         if state.pruned_day < today:
             state.pruned_day = today
             for old in [key for key, packed in kept.items() if order_first_ms(packed) < self.now_ms - KEPT_MS]:
                 del kept[old]
         surplus = len(kept) - ORDERS
-        if not is_new or surplus <= 0:
+        if new is None or surplus <= 0:
             return
         by_age = sorted((order_first_ms(packed), key) for key, packed in kept.items())
-        oldest_whole = by_age[surplus - 1][1]
+        age = order_first_ms(kept[new]), new
+        oldest_whole = min(age, by_age[surplus - 1])[1]
         order = unpack_order(kept[oldest_whole])
         orders.shrink(order)
         kept[oldest_whole] = pack_order(order)
@@ -223,7 +230,9 @@ class Acts:
         recalled = _directed(key, chat.direction) in talk.recalled
         message = Message(key, "" if recalled else name, act.time_ms, act.offset, act.weight, act.alliance_weight, act.id, matched)
         _push(talk.messages, message)
-        if not recalled:
+        if recalled:
+            self.counted.append(name)
+        else:
             self._count_in(state, act)
             self._count_keywords(state, message, 1)
 
