@@ -60,6 +60,7 @@ class TopicLog:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 5,
+                "fetch.wait.max.ms": 50,  # a partition that ends with a transaction has its end told only after such a wait
             }
         )
         try:
