@@ -70,7 +70,12 @@ def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
     not answer, ``BadSettings`` when it is too slow.
     """
     quick = {"fetch.wait.max.ms": 10, "fetch.error.backoff.ms": 10, "topic.metadata.refresh.fast.interval.ms": 10}
-    exact = {"isolation.level": "read_committed", "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+    exact = {
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+    }
     reader = Consumer(librdkafka(settings) | quick | exact | {"group.id": "huiliu-reader"})
     try:
         if topic not in reader.list_topics(timeout=PATIENCE_S).topics:

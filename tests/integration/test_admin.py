@@ -9,6 +9,7 @@ from agents.clients import latest, send
 from agents.servers import free_port, start_kafka
 from agents.settings import BadSettings, Settings
 from schemas.brands import ConsentDefaults, Registration
+from tests.integration.command import huiliu
 
 DAY_MS = 86_400_000
 
@@ -95,3 +96,23 @@ def test_a_key_that_was_deleted_is_gone(settings: Settings) -> None:
 def test_a_kafka_that_is_not_there_is_named() -> None:
     with pytest.raises(BadSettings, match="does not answer"):
         admin.ensure(Settings(kafka=f"127.0.0.1:{free_port()}"), [])
+
+
+def test_the_command_line_adds_and_lists(settings: Settings) -> None:
+    environment = {"HUILIU_PARTITIONS": "8"}
+    added = huiliu(
+        "brands", "add", "gala", "--name", "咖啦", "--format", "msgpack", "--no-tags", kafka=settings.bootstrap(), environment=environment
+    )
+    assert (added.status, "huiliu.gala.events" in added.out, "huiliu.gala.crm" in added.out) == (0, True, True)
+    listed = huiliu("brands", "list", "--json", kafka=settings.bootstrap(), environment=environment).document
+    gala = next(each for each in listed if each["brand"] == "gala")
+    assert (gala["name"], gala["format"], gala["consent"]) == ("咖啦", "msgpack", {"tags": False, "rewards": True})
+    assert "咖啦" in huiliu("brands", "list", kafka=settings.bootstrap(), environment=environment).out
+
+
+def test_status_finds_stages_without_a_worker(settings: Settings) -> None:
+    admin.ensure(settings, admin.internal_topics(8))
+    found = huiliu("status", "--json", kafka=settings.bootstrap())
+    assert found.status == 1
+    assert {name: stage["workers"] for name, stage in found.document["stages"].items()} == {"intake": 0, "members": 0, "control": 0}
+    assert found.document["stages"]["members"]["partitions"] == 8
