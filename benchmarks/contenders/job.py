@@ -1,0 +1,66 @@
+"""The job: per member a count, a sum and the last item; each event's enriched copy goes out.
+
+Events are MessagePack maps of 290 bytes.
+"""
+
+from random import Random
+
+import msgspec
+
+MEMBERS = 10_000
+EVENT_BYTES = 290
+
+
+class Event(msgspec.Struct):
+    """What happened."""
+
+    id: str
+    member: str
+    amount: int
+    item: str
+    note: str
+
+
+class Counted(msgspec.Struct, array_like=True):
+    """What is remembered of a member."""
+
+    count: int = 0
+    total: int = 0
+    last: str = ""
+    note: str = ""
+
+
+class Enriched(msgspec.Struct, array_like=True):
+    """What is told of an event."""
+
+    id: str
+    member: str
+    count: int
+    total: int
+
+
+_events = msgspec.msgpack.Decoder(Event)
+_states = msgspec.msgpack.Decoder(Counted)
+_encoder = msgspec.msgpack.Encoder()
+decode_event, decode_state, encode = _events.decode, _states.decode, _encoder.encode
+
+
+def advance(state: Counted, event: Event) -> bytes:
+    """Fold *event* into *state* and word what goes out."""
+    state.count += 1
+    state.total += event.amount
+    state.last = event.item
+    state.note = event.note[:100]
+    return encode(Enriched(event.id, event.member, state.count, state.total))
+
+
+def events(count: int) -> list[tuple[bytes, bytes]]:
+    """Make *count* events of as many bytes as the figures say, by member."""
+    random = Random(7)
+    made = []
+    for number in range(count):
+        member = f"member-{random.randrange(MEMBERS):06d}"
+        event = Event(f"event-{number:09d}", member, random.randrange(10_000), f"item-{random.randrange(5_000):06d}", "")
+        event.note = random.randbytes(128).hex()[: EVENT_BYTES - len(encode(event)) - 2]
+        made.append((member.encode(), encode(event)))
+    return made
