@@ -51,6 +51,7 @@ class Changelog:
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
                 "fetch.queue.backoff.ms": 5,
+                "fetch.wait.max.ms": 10,  # a partition that ends with a transaction's mark tells its end one wait later
                 "queued.max.messages.kbytes": 65536,
                 "fetch.max.bytes": 67108864,
                 "max.partition.fetch.bytes": 16777216,

@@ -41,7 +41,7 @@ AT_ONCE = [folded(stage, None) for stage in PIPELINE.stages]
 def test_batches_of_any_size_give_the_same_decisions_and_states(seed: int) -> None:
     random = Random(seed)
     stage = random.choice(PIPELINE.stages)
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < len(stage.log):
         sizes.append(random.choice([1, 2, 7, 40, 200]))
     assert folded(stage, sizes) == AT_ONCE[stage.partition]

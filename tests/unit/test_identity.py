@@ -122,4 +122,4 @@ def test_other_identities_stay_exactly_as_they_are() -> None:
 
 def test_a_masked_mobile_identifies_nobody() -> None:
     assert identify([of("mobile", "138****8000", verified=True)], "acme") is None
-    assert who(of("mobile", "138****8000", verified=True), of("cookie")).kind == "cookie"
+    assert who(of("mobile", "138****8000", verified=True), of("cookie")) == Identified("cookie", "acme", ID)
