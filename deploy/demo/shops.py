@@ -1,6 +1,6 @@
 """The three brands of the demo: what they sell, and how people talk to them."""
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class Product(NamedTuple):
@@ -17,7 +17,7 @@ class Shop(NamedTuple):
 
     slug: str
     name: str
-    format: str
+    format: Literal["json", "msgpack"]
     traffic: int
     products: tuple[Product, ...]
     talk: tuple[str, ...]

@@ -59,7 +59,7 @@ class Street:
         """Register the shops and publish their rules; return when these stand in every partition."""
         before = self._ends()
         for shop, text in zip(self.shops, self.rules, strict=True):
-            admin.add_brand(self.settings, Registration(shop.slug, shop.name, admin.now(), format=shop.format))  # type: ignore[arg-type]
+            admin.add_brand(self.settings, Registration(shop.slug, shop.name, admin.now(), format=shop.format))
             file = folder / f"{shop.slug}.yaml"
             file.write_text(text)
             environment = {"HUILIU_DATA": str(self.settings.data_dir), "HUILIU_PARTITIONS": str(self.settings.partitions)}

@@ -1,0 +1,90 @@
+"""The brands' CRMs: they read what comes back, drop what they have had, and keep count."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from agents.clients import librdkafka
+from agents.settings import Settings
+from schemas import crm, topics
+from schemas.dead_letters import OFFSET, PARTITION, REASON
+
+WAIT_S: Final = 0.2
+BATCH: Final = 2_000
+
+
+@dataclass
+class Received:
+    """What one brand has received.  *enriched*: append time in the CRM topic, by partition and offset of the brand's record."""
+
+    enriched: dict[tuple[int, int], int] = field(default_factory=dict)
+    letters: dict[tuple[int, int], str] = field(default_factory=dict)
+    entered: int = 0
+    exited: int = 0
+    holders: Counter[str] = field(default_factory=Counter)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def accounted(self) -> int:
+        """Count the brand's records that ended where they can be seen."""
+        return len(self.enriched) + len(self.letters)
+
+
+class Follower:
+    """Reads the CRM and dead-letter topics of *brands* in its own thread."""
+
+    def __init__(self, settings: Settings, brands: Sequence[str]) -> None:
+        self.received: dict[str, Received] = defaultdict(Received)
+        self.stop = False
+        self._crm = {topics.crm(brand): brand for brand in brands}
+        self._letters = {topics.dead_letters(brand): brand for brand in brands}
+        self._consumer = Consumer(librdkafka(settings) | {"group.id": "huiliu-demo", "enable.auto.commit": False})
+        known = self._consumer.list_topics(timeout=10).topics
+        self._consumer.assign([TopicPartition(name, each, 0) for name in (*self._crm, *self._letters) for each in known[name].partitions])
+
+    def run(self) -> None:
+        """Read until told to stop, and then until nothing more comes."""
+        try:
+            while (messages := self._consumer.consume(BATCH, WAIT_S)) or not self.stop:
+                for message in messages:
+                    if message.error() is None:
+                        self._take(message)
+        finally:
+            self._consumer.close()
+
+    def _take(self, message: Message) -> None:
+        headers = {str(name): _text(value) for name, value in list(message.headers() or ())}
+        topic = message.topic() or ""
+        if topic in self._letters:
+            self.received[self._letters[topic]].letters[int(headers[PARTITION]), int(headers[OFFSET])] = headers[REASON]
+            return
+        received = self.received[self._crm[topic]]
+        stream, number = (headers["ce_huiliupartition"], headers["ce_huiliuepoch"]), int(headers["ce_huiliusequence"])
+        if number > received.last.get(stream, 0):
+            received.last[stream] = number
+            _note(received, message, headers)
+
+
+def _note(received: Received, message: Message, headers: dict[str, str]) -> None:
+    kind = headers["ce_type"]
+    if kind == crm.ENRICHED:
+        partition, _, offset = headers["ce_huiliuorigin"].partition(":")
+        received.enriched[int(partition), int(offset)] = message.timestamp()[1]
+    elif kind in (crm.TAG_ENTERED, crm.TAG_EXITED):
+        tag = _value(message, headers)["tag"]
+        entered = kind == crm.TAG_ENTERED
+        received.entered += entered
+        received.exited += not entered
+        received.holders[tag] += 1 if entered else -1
+
+
+def _value(message: Message, headers: dict[str, str]) -> Any:
+    value = message.value() or b""
+    return msgspec.msgpack.decode(value) if headers["content-type"] == "application/msgpack" else msgspec.json.decode(value)
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

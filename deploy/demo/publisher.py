@@ -1,0 +1,60 @@
+"""The shops' systems: they publish the street's records at an even pace and know where each one went."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from agents.clients import librdkafka
+from agents.settings import Settings
+from deploy.demo.generator import Piece
+from schemas import topics
+
+BREATH_S: Final = 0.01
+FLUSH_S: Final = 30.0
+Origin = tuple[str, int, int]
+
+
+class Publisher:
+    """Publishes in its own thread.  *appended*: Kafka's append time of each record by brand, partition and offset."""
+
+    def __init__(self, settings: Settings, pieces: Iterable[Piece], rate: int) -> None:
+        self.appended: dict[Origin, int] = {}
+        self.expected: dict[str, Counter[str]] = {}
+        self.failed: list[str] = []
+        self.done = False
+        self._pieces, self._rate = pieces, rate
+        self._producer = Producer(librdkafka(settings) | {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"})
+
+    def run(self) -> None:
+        """Publish everything at the rate, and wait until Kafka has it."""
+        began = time.monotonic()
+        for number, piece in enumerate(self._pieces):
+            while time.monotonic() < began + number / self._rate:
+                self._producer.poll(BREATH_S)
+            self._publish(piece)
+        left = self._producer.flush(FLUSH_S)
+        if left:
+            self.failed.append(f"{left} records were not delivered within {FLUSH_S:.0f} s")
+        self.done = True
+
+    def count(self, brand: str) -> int:
+        """Tell how many records of *brand* Kafka was given."""
+        return self.expected.get(brand, Counter()).total()
+
+    def _publish(self, piece: Piece) -> None:
+        place = piece.reason or piece.place
+        self.expected.setdefault(piece.brand, Counter())[place] += 1
+        delivered = partial(self._delivered, piece.brand)
+        self._producer.produce(topics.events(piece.brand), piece.value, piece.key, headers=list(piece.headers), on_delivery=delivered)
+
+    def _delivered(self, brand: str, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self.failed.append(f"{brand}: {error.str()}")
+            return
+        partition, offset = message.partition(), message.offset()
+        if partition is not None and offset is not None:
+            self.appended[brand, partition, offset] = message.timestamp()[1]
