@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import cramjam
-from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 
@@ -74,6 +73,7 @@ class CappedRecords:
 
     def __init__(self, fetched: bytes) -> None:
         self._fetched = fetched
+        self.last = memoryview(b"")  # the batch given last, unpacked
         self._at = 0
         self._end = 0
         self._find_next()
@@ -94,45 +94,45 @@ class CappedRecords:
 
     def next_batch(self) -> Any:
         """Give the next batch, unpacked, or as one oversized record."""
-        batch = bytes(self._fetched[self._at : self._end])
+        batch = memoryview(self._fetched)[self._at : self._end]
         self._find_next()
         if not DefaultRecordBatch(batch).validate_crc():
             raise CorruptRecordException(f"batch at offset {HEADER.unpack_from(batch)[0]}: its CRC does not match")
+        self.last = batch
         codec = batch[ATTRIBUTES_AT + 1] & CODEC_MASK
-        if not codec:
-            return DefaultRecordBatch(batch)
-        try:
-            return DefaultRecordBatch(unpacked(batch, codec, self.cap))
-        except TooLarge:
-            return OversizedRecordBatch(batch)
+        if codec:
+            try:
+                self.last = unpacked(batch, codec, self.cap)
+            except TooLarge:
+                return OversizedRecordBatch(bytes(batch))
+        return DefaultRecordBatch(self.last)
 
 
-def unpacked(batch: bytes, codec: int, cap: int) -> bytes:
+def unpacked(batch: memoryview, codec: int, cap: int) -> memoryview:
     """Rewrite *batch* as one without compression; raises ``TooLarge`` over *cap* bytes of records."""
     try:
-        records = decompress(batch[HEADER.size :], codec, cap)
+        whole = decompress(batch[HEADER.size :], codec, cap)
     except (cramjam.DecompressionError, zlib.error, ValueError) as bad:
         raise CorruptRecordException(f"batch at offset {HEADER.unpack_from(batch)[0]}: codec {codec}: {bad}") from bad
-    head = bytearray(batch[: HEADER.size])
-    struct.pack_into(">i", head, LENGTH_AT, HEADER.size - PREFIX + len(records))
-    head[ATTRIBUTES_AT + 1] &= ~CODEC_MASK
-    return bytes(head) + records
+    whole[: HEADER.size] = batch[: HEADER.size]
+    struct.pack_into(">i", whole, LENGTH_AT, len(whole) - PREFIX)
+    whole[ATTRIBUTES_AT + 1] &= ~CODEC_MASK
+    return whole
 
 
-def decompress(packed: bytes, codec: int, cap: int) -> bytes:
-    """Unpack *packed*, never holding more than *cap* bytes of it."""
-    if codec == GZIP:
-        return _gunzip(packed, cap)
-    if codec == SNAPPY:
-        return _unsnap(packed, cap)
+def decompress(packed: memoryview, codec: int, cap: int) -> memoryview:
+    """Unpack *packed* behind room for a header, never holding more than *cap* bytes of it."""
+    if codec in {GZIP, SNAPPY}:
+        records = _gunzip(bytes(packed), cap) if codec == GZIP else _unsnap(bytes(packed), cap)
+        return memoryview(bytearray(HEADER.size) + records)
     into = {LZ4: cramjam.lz4.decompress_into, ZSTD: cramjam.zstd.decompress_into}.get(codec)
     if into is None:
         raise ValueError("unknown codec")
-    size = min(cap, max(4096, 16 * len(packed)))
+    size = min(cap, max(4096, 8 * len(packed)))
     while True:
-        buffer = bytearray(size)
+        room = memoryview(bytearray(HEADER.size + size))
         try:
-            return bytes(memoryview(buffer)[: into(packed, buffer)])
+            return room[: HEADER.size + into(packed, room[HEADER.size :])]
         except cramjam.DecompressionError as failure:
             if "failed to write whole buffer" not in str(failure):
                 raise
@@ -175,9 +175,3 @@ def _unsnap_block(block: bytes, cap: int) -> bytes:
     if cramjam.snappy.decompress_raw_len(block) > cap:
         raise TooLarge
     return bytes(cramjam.snappy.decompress_raw(block))
-
-
-def install(cap: int) -> None:
-    """Cap every aiokafka consumer of this process; nothing here may unpack without one."""
-    CappedRecords.cap = cap
-    fetcher.MemoryRecords = CappedRecords

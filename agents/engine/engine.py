@@ -165,7 +165,7 @@ class Engine(faust.Service):
             if generation != self.ledger.generation:
                 return
             batch = records[start : start + step]
-            size = sum([record.serialized_value_size for record in batch])
+            size = sum([len(record.value) for record in batch if record.value])
             self.ledger.read(len(batch), size)
             await self.put(Work(pipeline, generation, batch, size))
 

@@ -8,10 +8,10 @@ Source: DESIGN 4 (reader).
 
 from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
-from agents.engine import capped
+from agents.engine.fetched import Fetched, install
 from agents.engine.options import Options
 from agents.engine.pipeline import Place
 
@@ -29,7 +29,7 @@ class Reader:
 
     async def start(self) -> None:
         """Connect."""
-        capped.install(self._options.decompressed_bytes)
+        install(self._options.decompressed_bytes)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._options.servers,
             client_id=self._client_id,
@@ -61,7 +61,7 @@ class Reader:
         for place, position in positions.items():
             self._running.seek(TopicPartition(*place), position)
 
-    async def read(self) -> dict[Place, list[ConsumerRecord]]:
+    async def read(self) -> dict[Place, list[Fetched]]:
         """Give the next records by place, waiting for a moment if there are none."""
         found = await self._running.getmany(timeout_ms=WAIT_MS)
         return {Place(*at): records for at, records in found.items()}

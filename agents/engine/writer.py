@@ -81,16 +81,19 @@ class Writer:
         produce = self._producer.produce
         if not self.outstanding:
             self.progress_at = monotonic()
+        self.outstanding += len(effects)
         for sent, (topic, partition, key, value, headers) in enumerate(effects, 1):
             while True:
                 try:
-                    produce(topic, value, key, partition, report, headers=list(headers))
+                    if headers:
+                        produce(topic, value, key, partition, report, headers=list(headers))
+                    else:
+                        produce(topic, value, key, partition, report)
                     break
                 except BufferError:
                     await asyncio.sleep(POLL_S)
                     self._check_fence()
                     self._producer.poll(0)
-            self.outstanding += 1
             if sent % POLL_EVERY == 0:
                 self._producer.poll(0)
         self.last_topic = effects[-1].topic
