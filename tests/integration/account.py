@@ -88,7 +88,7 @@ def _read_crm(found: Account, settings: Settings, brand: str) -> None:
     last: dict[tuple[int, int], int] = {}
     kept: dict[tuple[int, int, int], Entry] = {}
     for entry in listed:
-        headers = {name: value.decode() for name, value in entry.headers}
+        headers = {name: (value or b"").decode() for name, value in entry.headers}
         stream = int(headers["ce_huiliupartition"]), int(headers["ce_huiliuepoch"])
         number = int(headers["ce_huiliusequence"])
         if number <= last.get(stream, 0):
@@ -114,7 +114,7 @@ def _read_letters(found: Account, settings: Settings, brand: str) -> None:
     with TopicLog(settings, topics.dead_letters(brand)) as log:
         listed = list(log.read())
     for entry in listed:
-        headers = {name: value.decode() for name, value in entry.headers if name.startswith("huiliu-")}
+        headers = {name: (value or b"").decode() for name, value in entry.headers if name.startswith("huiliu-")}
         origin = brand, int(headers["huiliu-partition"]), int(headers["huiliu-offset"])
         former = found.letters.setdefault(origin, entry)
         if former[3:] != entry[3:]:
@@ -132,7 +132,7 @@ def _compare_places(found: Account) -> None:
         record = verdict.record
         origin = record.brand, record.partition, record.offset
         letter = found.letters.get(origin)
-        reason = dict(letter.headers)["huiliu-reason"].decode() if letter else None
+        reason = (dict(letter.headers)["huiliu-reason"] or b"").decode() if letter else None
         place = ENRICHED if origin in found.enriched else DEAD_LETTER if letter else DUPLICATE
         if origin in found.enriched and letter:
             found.find("in two places", origin)
@@ -205,10 +205,22 @@ def _compare_members(found: Account, rules: Sequence[Rules]) -> None:
         told = found.enriched.get((verdict.record.brand, verdict.record.partition, verdict.record.offset))
         if told is not None and verdict.said is not None:
             probes[Probe(told.brand, verdict.said.who, verdict.position, _ms(told.value["member"]["as_of"]))] = told
-    for probe, expected in recount(found.verdicts, rules, list(probes)).items():
+    for probe, expected in _recount(found, rules, list(probes)).items():
         shown = _shown(probes[probe].value["member"])
         if _plain(shown) != _plain(expected):
             found.find("wrong member", probes[probe].origin, shown, "expected", expected)
+
+
+def _recount(found: Account, rules: Sequence[Rules], probes: Sequence[Probe]) -> dict[Probe, Member]:
+    """Recount brand by brand, which is quicker, unless the alliance's rules look across brands."""
+    if any(each.owner == "alliance" for each in rules):
+        return recount(found.verdicts, rules, probes)
+    answers: dict[Probe, Member] = {}
+    for brand in {probe.brand for probe in probes}:
+        own = [verdict for verdict in found.verdicts if verdict.record.brand == brand]
+        asked = [probe for probe in probes if probe.brand == brand]
+        answers |= recount(own, [each for each in rules if each.owner == brand], asked)
+    return answers
 
 
 def _shown(member: dict[str, Any]) -> Member:
@@ -266,7 +278,7 @@ def _compare_tags(found: Account, rules: Sequence[Rules], held: dict[tuple[str, 
             clock_ms = found.clocks[told.sequence[0]]
             now, before = (Probe(told.brand, verdict.said.who, len(found.verdicts), at) for at in (clock_ms, clock_ms - 1000))
             known[now], seconds[now] = (told.brand, told.member), before
-    at_the_end = recount(found.verdicts, rules, [*known, *seconds.values()])
+    at_the_end = _recount(found, rules, [*known, *seconds.values()])
     for now, key in known.items():
         if held[key] not in (set(at_the_end[now].tags), set(at_the_end[seconds[now]].tags)):
             found.find("wrong tags at the end", key, sorted(held[key]), "expected", at_the_end[now].tags)

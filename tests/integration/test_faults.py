@@ -163,7 +163,8 @@ def test_nothing_is_lost_wrong_twice_or_out_of_order(crew: Crew, seed: int, tmp_
 def _settled(crew: Crew, shops: Street) -> Account:
     """End the ticks, so that the clock stands, and take stock."""
     crew.stop("control")
-    crew.wait_until_drained(shops.slugs)
-    found = account(crew.settings, shops.slugs, [oracle_rules.read(text) for text in shops.rules])
-    crew.start("control")
-    return found
+    try:
+        crew.wait_until_drained(shops.slugs)
+        return account(crew.settings, shops.slugs, [oracle_rules.read(text) for text in shops.rules])
+    finally:
+        crew.start("control")
