@@ -55,6 +55,12 @@ def test_buckets_that_no_clock_will_reach_are_dropped_when_one_opens() -> None:
     assert len(state.counts[TEN.id]) == 1
 
 
+def test_a_bucket_that_still_counts_is_not_dropped() -> None:
+    state = counted(0)
+    counters.add(TEN, state.counts, NOON + 9 * MINUTE, NOON + 9 * MINUTE, 1)
+    assert counters.total(TEN, state, NOON + 9 * MINUTE) == 2
+
+
 def test_a_total_falls_below_when_enough_of_the_oldest_are_gone() -> None:
     state = counted(0, 0, 3, 7)
     falls = [counters.falls_below(TEN, state, NOON + 7 * MINUTE, least) for least in (1, 2, 3, 4)]

@@ -3,11 +3,12 @@
 from itertools import pairwise
 
 from schemas.crm import CrmRecord, Enriched
+from schemas.decisions import Noted
 from schemas.envelope import Origin, Terms
 from schemas.scalars import instant_text
 from schemas.state import MARKS, RING
 from tests.property.pipeline import KEYS, Stage
-from tests.unit.one_partition import DAY, HOUR, LIN, MINUTE, NOON, WEI, Log, click, coupon, order, said, share, tags
+from tests.unit.one_partition import DAY, HOUR, LIN, MINUTE, NOON, WEI, Log, click, coupon, order, refund, said, share, tags
 
 BROWSING = "browsing: {count: {events: click, within: 2h, at_least: 2}}"
 KEEN = "keen: {count: {events: click, within: 2h, at_least: 1}}"
@@ -127,6 +128,14 @@ def test_a_replay_is_dropped_whatever_became_of_the_record() -> None:
     log.event(click(), event_id="one")  # a duplicate
     assert log.event(click(), event_id="one", body="other").words == ["refused invalid_data"]
     assert log.again(0, 1, 2).words == ["replayed", "replayed", "replayed"]
+
+
+def test_what_an_operator_counts_names_the_brand_once() -> None:
+    log = Log()
+    log.event(click(), event_id="one", brand="silk")
+    assert log.again(0).decisions == [Noted("replayed", "silk", 1)]
+    assert log.event(click(), event_id="one", brand="silk").decisions == [Noted("duplicate", "silk", 1)]
+    assert log.event(refund("o", "r", 1), brand="silk").decisions[0] == Noted("refund_without_order", "silk", 1)
 
 
 def test_a_replay_moves_neither_clock_nor_sequence() -> None:

@@ -112,6 +112,13 @@ def test_the_clock_hands_the_lead_over() -> None:
     assert log.tick(NOON + 15 * MINUTE).changes == ["exits likes:silk"]
 
 
+def test_a_leader_loses_its_oldest_bucket_first() -> None:
+    log = ruled("likes: {top: {of: category, events: click, within: 10m, at_least: 2}}")
+    log.event(click("a", "tea"), NOON)
+    assert log.event(click("a", "tea"), NOON + 9 * MINUTE).changes == ["enters likes:tea"]
+    assert log.tick(NOON + 10 * MINUTE).changes == ["exits likes:tea"]
+
+
 def test_the_evidence_of_a_top_tag_is_its_count_and_its_own_events() -> None:
     log = ruled(LIKES)
     log.event(click("a", "tea"), event_id="one")

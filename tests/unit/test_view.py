@@ -113,6 +113,13 @@ def test_a_withdrawal_takes_a_brands_share_out_at_once() -> None:
     assert log.event(said("hello", "m1"), brand="silk").seen.engagement == crm.Engagement(alliance=4.0)
 
 
+def test_a_cancelled_order_leaves_the_alliances_score_too() -> None:
+    log = allied()
+    log.event(click(), consent=alliance())
+    log.event(order("o1", "paid", 1))
+    assert log.event(order("o1", "cancelled", 2)).seen.engagement == crm.Engagement(alliance=4.0)
+
+
 def test_a_withdrawal_of_tags_withholds_the_alliances_score_too() -> None:
     log = allied()
     log.event(click(), brand="tea", consent=alliance("silk"))
