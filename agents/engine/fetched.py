@@ -92,7 +92,7 @@ class LenientRecord(Struct):
     headers: list[tuple[str, bytes | None]]
 
 
-def lenient(data: bytes) -> Iterator[LenientRecord]:
+def lenient(data: bytes | memoryview) -> Iterator[LenientRecord]:
     """Read an unpacked batch once more, in Python; only what a brand made unreadable comes here."""
     base, _, _, _, _, attributes, _, earliest, latest, _, _, _, records = HEADER.unpack_from(data)
     at = HEADER.size
@@ -113,7 +113,7 @@ def lenient(data: bytes) -> Iterator[LenientRecord]:
         yield LenientRecord(base + offset, latest if attributes & APPEND_TIME_MASK else earliest + late_by, key, value, headers)
 
 
-def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
+def _bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
     length, at = decode_varint(data, at)
     return (None, at) if length < 0 else (bytes(data[at : at + length]), at + length)
 

@@ -1,0 +1,73 @@
+"""The engine's worker on a real Kafka: killed, stopped, stalled and rebalanced, it loses and doubles nothing."""
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.toy_cluster import SESSION_S, ToyCluster, wait_until
+
+
+@pytest.fixture
+def cluster(kafka: str, request: pytest.FixtureRequest) -> Iterator[ToyCluster]:
+    made = ToyCluster(kafka, request.node.name.replace("_", "-"))
+    yield made
+    made.end()
+
+
+def test_a_worker_folds_stops_in_order_and_goes_on(cluster: ToyCluster) -> None:
+    cluster.publish(3_000)
+    worker = cluster.start()
+    cluster.wait_until_durable()
+    began = time.monotonic()
+    assert cluster.stop_all() == [0]
+    assert time.monotonic() - began < 10
+    assert "stopped clean=True" in (worker.stdout.read() if worker.stdout else "")
+    cluster.publish(1_000)
+    cluster.start()
+    cluster.wait_until_durable()
+    cluster.judge()
+
+
+def test_what_was_folded_when_the_stop_came_is_durable(cluster: ToyCluster) -> None:
+    cluster.publish(20_000)
+    worker = cluster.start()
+    wait_until(lambda: sum(cluster.positions()) > 0, 30, lambda: f"nothing was committed: {worker.poll()}")
+    assert cluster.stop_all() == [0]
+    cluster.start()
+    cluster.wait_until_durable()
+    cluster.judge()
+    assert len(cluster.read(cluster.output)) == cluster.sent, "an orderly stop repeats nothing"
+
+
+def test_kills_stalls_and_rebalances_lose_and_double_nothing(cluster: ToyCluster) -> None:
+    chance = random.Random(20261124)
+    cluster.publish(500)
+    cluster.start()
+    cluster.start()
+    for _ in range(6):
+        cluster.publish(1_500)
+        time.sleep(chance.uniform(0.3, 1.5))
+        worker = chance.choice([worker for worker in cluster.workers if worker.poll() is None])
+        worker.send_signal(chance.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)))
+        cluster.start()
+    cluster.publish(1_500)
+    cluster.wait_until_durable()
+    cluster.judge()
+
+
+def test_a_worker_that_wakes_after_its_session_can_write_nothing(cluster: ToyCluster) -> None:
+    cluster.publish(2_000)
+    sleeper = cluster.start()
+    wait_until(lambda: sum(cluster.positions()) > 0, 30, lambda: f"nothing was committed: {sleeper.poll()}")
+    cluster.publish(4_000)
+    sleeper.send_signal(signal.SIGSTOP)
+    cluster.start()
+    cluster.publish(4_000)
+    cluster.wait_until_durable(SESSION_S + 40)
+    sleeper.send_signal(signal.SIGCONT)
+    cluster.publish(2_000)
+    cluster.wait_until_durable()
+    cluster.judge()
