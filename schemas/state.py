@@ -30,7 +30,7 @@ BODY_HASH: Final = 4
 
 Buckets = dict[int, int]
 Recent = bytes
-"""Up to five (event time, event id), latest first, packed by ``streams/evidence``: most are never looked at."""
+"""Up to five (event time, event id, offset), latest first, packed by ``streams/evidence``: most are never looked at."""
 
 
 class Value(Struct, array_like=True):
@@ -76,13 +76,13 @@ class Order(Struct, array_like=True):
 
     *statuses* by name; *versions* holds (status, total, currency) of every
     accepted version, to tell a copy from a contradiction; *refunds* by id;
-    *first_ms* is its earliest event time.
+    *last_ms* is its latest event time.
     """
 
     statuses: dict[str, StatusRecord]
     versions: dict[int, tuple[str, int, str]]
     refunds: dict[str, RefundRecord]
-    first_ms: int
+    last_ms: int
 
 
 Orders = dict[str, bytes]
@@ -178,7 +178,8 @@ class Rules(Struct, array_like=True):
     """A rule set as it stands in a partition.
 
     *counters* by hash of their definition; *half_lives* as (clock from which
-    it holds, half-life in ms), oldest first.
+    it holds, half-life in ms), oldest first; the score counts what was folded
+    after *scored_since* (an offset).
     """
 
     version: int
@@ -186,6 +187,7 @@ class Rules(Struct, array_like=True):
     counters: dict[bytes, CounterEntry]
     half_lives: list[tuple[int, int]]
     next_id: int = 0
+    scored_since: int = -1
 
 
 DUE: Final = 8
@@ -215,8 +217,8 @@ def unpack_member(packed: bytes) -> Member:
 
 
 def pack_order(order: Order) -> bytes:
-    """Pack *order* behind its earliest event time."""
-    return order.first_ms.to_bytes(8, "big") + _encode(order)
+    """Pack *order* behind its latest event time."""
+    return order.last_ms.to_bytes(8, "big") + _encode(order)
 
 
 def unpack_order(packed: bytes) -> Order:
@@ -224,8 +226,8 @@ def unpack_order(packed: bytes) -> Order:
     return _orders.decode(memoryview(packed)[8:])
 
 
-def order_first_ms(packed: bytes) -> int:
-    """Read the earliest event time of a packed order."""
+def order_last_ms(packed: bytes) -> int:
+    """Read the latest event time of a packed order."""
     return int.from_bytes(packed[:8], "big")
 
 

@@ -24,7 +24,7 @@ from schemas.state import (
     Score,
     StatusRecord,
     Talk,
-    order_first_ms,
+    order_last_ms,
     pack_order,
     pack_orders,
     pack_talk,
@@ -33,6 +33,7 @@ from schemas.state import (
     unpack_talk,
 )
 from streams import counters, dedupe, engagement, evidence, orders
+from streams.engagement import Decay
 from streams.keys import Keys
 from streams.orders import Contradiction, Contribution
 from streams.ruleset import ACTIVE, Plan, SetPlan
@@ -111,16 +112,18 @@ class Acts:
             elif counter.kind == "sum":
                 if act.net_minor and counter.currency == act.currency:
                     counters.add(counter, state.counts, t_ms, now_ms, act.net_minor)
+                    recent = state.recent.get(counter.id, b"")
+                    state.recent[counter.id] = evidence.remember(recent, t_ms, act.id, act.offset)
             elif values := act.skus if counter.dimension == "sku" else act.categories:
-                self.forgotten += counters.add_values(counter, state, values, t_ms, now_ms, act.id)
+                self.forgotten += counters.add_values(counter, state, values, t_ms, now_ms, act.id, act.offset)
         if name in plan.evidence:
-            state.recent[name] = evidence.remember(state.recent.get(name, b""), t_ms, act.id)
-        if act.weight and plan.brand is not None and plan.brand.decay is not None:
+            state.recent[name] = evidence.remember(state.recent.get(name, b""), t_ms, act.id, act.offset)
+        if act.weight and (decay := _decay(plan.brand, act)):
             state.score = state.score or Score()
-            engagement.add(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
-        if act.alliance_weight and plan.alliance is not None and plan.alliance.decay is not None:
+            engagement.add(state.score, act.weight, t_ms, now_ms, decay)
+        if act.alliance_weight and (decay := _decay(plan.alliance, act)):
             state.alliance = state.alliance or Score()
-            engagement.add(state.alliance, act.alliance_weight, t_ms, now_ms, plan.alliance.decay)
+            engagement.add(state.alliance, act.alliance_weight, t_ms, now_ms, decay)
 
     def _count_out(self, state: BrandState, act: Contribution) -> None:
         plan, now_ms, t_ms = self.plan, self.now_ms, act.time_ms
@@ -134,14 +137,15 @@ class Acts:
             elif counter.kind == "sum":
                 if act.net_minor and counter.currency == act.currency:
                     counters.add(counter, state.counts, t_ms, now_ms, -act.net_minor)
+                    state.recent[counter.id] = evidence.forget(state.recent.get(counter.id, b""), t_ms, act.id)
             elif values := act.skus if counter.dimension == "sku" else act.categories:
                 counters.take_out_values(counter, state, values, t_ms, act.id)
         if act.name in state.recent:
             state.recent[act.name] = evidence.forget(state.recent[act.name], t_ms, act.id)
-        if act.weight and state.score is not None and plan.brand is not None and plan.brand.decay is not None:
-            engagement.take_out(state.score, act.weight, t_ms, now_ms, plan.brand.decay)
-        if act.alliance_weight and state.alliance is not None and plan.alliance is not None and plan.alliance.decay is not None:
-            engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, plan.alliance.decay)
+        if act.weight and state.score is not None and (decay := _decay(plan.brand, act)):
+            engagement.take_out(state.score, act.weight, t_ms, now_ms, decay)
+        if act.alliance_weight and state.alliance is not None and (decay := _decay(plan.alliance, act)):
+            engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, decay)
 
     def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
         name = f"order.{order_facts.status}"
@@ -197,13 +201,13 @@ class Acts:
         today = self.now_ms // DAY_MS
         if state.pruned_day < today:
             state.pruned_day = today
-            for old in [key for key, packed in kept.items() if order_first_ms(packed) < self.now_ms - KEPT_MS]:
+            for old in [key for key, packed in kept.items() if order_last_ms(packed) < self.now_ms - KEPT_MS]:
                 del kept[old]
         surplus = len(kept) - ORDERS
         if new is None or surplus <= 0:
             return
-        by_age = sorted((order_first_ms(packed), key) for key, packed in kept.items())
-        age = order_first_ms(kept[new]), new
+        by_age = sorted((order_last_ms(packed), key) for key, packed in kept.items())
+        age = order_last_ms(kept[new]), new
         oldest_whole = min(age, by_age[surplus - 1])[1]
         order = unpack_order(kept[oldest_whole])
         orders.shrink(order)
@@ -250,8 +254,11 @@ class Acts:
         for counter in self.plan.keywords:
             if counter.id in message.keywords and message.offset > counter.since_offset:
                 counters.add(counter, state.counts, message.time_ms, self.now_ms, by)
-                change = evidence.remember if by > 0 else evidence.forget
-                state.recent[counter.id] = change(state.recent.get(counter.id, b""), message.time_ms, message.id)
+                recent = state.recent.get(counter.id, b"")
+                if by > 0:
+                    state.recent[counter.id] = evidence.remember(recent, message.time_ms, message.id, message.offset)
+                else:
+                    state.recent[counter.id] = evidence.forget(recent, message.time_ms, message.id)
 
 
 def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction:
@@ -305,6 +312,11 @@ def _said(message: Message) -> Contribution:
 
 def _weight(owned: SetPlan | None, name: str) -> float:
     return owned.weights.get(name, 0.0) if owned is not None else 0.0
+
+
+def _decay(owned: SetPlan | None, act: Contribution) -> Decay | None:
+    """Give the decay of a score that counts *act*; None where nothing is scored, or not since so long."""
+    return owned.decay if owned is not None and act.offset > owned.scored_since else None
 
 
 def _spend(state: BrandState, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:

@@ -83,7 +83,7 @@ def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) ->
     raise AssertionError(f"counter {counter.id} never falls below {least}")
 
 
-def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, now_ms: int, event: str) -> int:
+def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, now_ms: int, event: str, offset: int) -> int:
     """Count one event for each of *values*; returns how many old values had to go, for 64 are kept."""
     window = counter.window
     bucket = window.clock.bucket(t_ms)
@@ -96,7 +96,7 @@ def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms:
         if value is None:
             value = kept[text] = Value({}, b"")
         value.buckets[bucket] = value.buckets.get(bucket, 0) + 1
-        value.recent = evidence.remember(value.recent, t_ms, event)
+        value.recent = evidence.remember(value.recent, t_ms, event, offset)
     if len(kept) <= VALUES:
         return 0
     return _forget_values(kept, oldest)

@@ -1,7 +1,8 @@
 """The ids of the latest five events that count for something, packed.
 
-An entry is the event time (8 bytes), the length of the id (2) and the id; the
-latest comes first, of equal times the greater id.  Packed, because a member
+An entry is the event time (8 bytes), the offset at which it was folded (8), the
+length of the id (2) and the id; the latest comes first, of equal times the
+greater id.  Packed, because a member
 has many of these and an event touches few.
 
 Source: CONTRACT 3 (evidence).
@@ -11,33 +12,35 @@ from typing import Final
 
 from schemas.state import EVIDENCE, Recent
 
-Entry = tuple[int, str]
-_HEAD: Final = 10
+Entry = tuple[int, str, int]
+"""Event time, event id, offset."""
+
+_HEAD: Final = 18
 
 
 def entries(recent: Recent) -> list[Entry]:
-    """Unpack (event time, id), latest first."""
+    """Unpack what is kept, latest first."""
     found: list[Entry] = []
     at = 0
     while at < len(recent):
-        end = at + _HEAD + int.from_bytes(recent[at + 8 : at + _HEAD], "big")
-        found.append((int.from_bytes(recent[at : at + 8], "big"), recent[at + _HEAD : end].decode()))
+        end = at + _HEAD + int.from_bytes(recent[at + 16 : at + _HEAD], "big")
+        offset = int.from_bytes(recent[at + 8 : at + 16], "big")
+        found.append((int.from_bytes(recent[at : at + 8], "big"), recent[at + _HEAD : end].decode(), offset))
         at = end
     return found
 
 
-def remember(recent: Recent, t_ms: int, event: str) -> Recent:
+def remember(recent: Recent, t_ms: int, event: str, offset: int) -> Recent:
     """Add an event, unless five later ones are there."""
-    identity = event.encode()
-    entry = t_ms.to_bytes(8, "big") + len(identity).to_bytes(2, "big") + identity
+    entry = _entry(t_ms, event, offset)
     if entry[:8] > recent[:8]:
         return _first_five(entry + recent)
-    return _pack(sorted([*entries(recent), (t_ms, event)], reverse=True)[:EVIDENCE])
+    return _pack(sorted([*entries(recent), (t_ms, event, offset)], reverse=True)[:EVIDENCE])
 
 
 def forget(recent: Recent, t_ms: int, event: str) -> Recent:
     """Drop an event that counts no longer."""
-    return _pack([entry for entry in entries(recent) if entry != (t_ms, event)])
+    return _pack([entry for entry in entries(recent) if entry[:2] != (t_ms, event)])
 
 
 def _first_five(recent: Recent) -> Recent:
@@ -45,13 +48,14 @@ def _first_five(recent: Recent) -> Recent:
     for _ in range(EVIDENCE):
         if at >= len(recent):
             return recent
-        at += _HEAD + int.from_bytes(recent[at + 8 : at + _HEAD], "big")
+        at += _HEAD + int.from_bytes(recent[at + 16 : at + _HEAD], "big")
     return recent[:at]
 
 
 def _pack(found: list[Entry]) -> Recent:
-    packed = []
-    for t_ms, event in found:
-        identity = event.encode()
-        packed.append(t_ms.to_bytes(8, "big") + len(identity).to_bytes(2, "big") + identity)
-    return b"".join(packed)
+    return b"".join([_entry(*entry) for entry in found])
+
+
+def _entry(t_ms: int, event: str, offset: int) -> bytes:
+    identity = event.encode()
+    return t_ms.to_bytes(8, "big") + offset.to_bytes(8, "big") + len(identity).to_bytes(2, "big") + identity

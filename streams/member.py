@@ -174,7 +174,11 @@ class MembersFold:
     # The clock, and who is due
 
     def _advance(self, t_ms: int, offset: int) -> None:
-        """Move the clock to *t_ms*, if that is later, and judge once, by key, each member that became due."""
+        """Move the clock to *t_ms*, if that is later, and judge once, by key, each member that became due.
+
+        Who raised is passed over until an event or a restore brings them back:
+        asked again at every clock, they would hold up all others.
+        """
         before = self.partition.clock_ms
         if t_ms <= before:
             return

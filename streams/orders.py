@@ -104,7 +104,7 @@ def _compare(came: int, came_currency: str, had: int, had_currency: str) -> bool
 
 def take(order: Order, facts: Facts, record: StatusRecord) -> None:
     """Put a record that was not known into *order*.  A lower version of its status changes nothing but what is known."""
-    order.first_ms = min(order.first_ms, record.time_ms)
+    order.last_ms = max(order.last_ms, record.time_ms)
     if facts.status == REFUNDED:
         order.refunds[facts.refund_id or ""] = RefundRecord(facts.refund_minor, facts.currency, record.time_ms, facts.refund_lines)
         return

@@ -35,12 +35,13 @@ Counting = written.Count | written.Sum | written.Top | written.Distinct | writte
 
 @dataclass(frozen=True, slots=True)
 class SetPlan:
-    """One owner's rules.  *decay* is None where nothing is scored."""
+    """One owner's rules.  *decay* is None where nothing is scored, else what was folded after *scored_since* is."""
 
     owner: str
     version: int
     decay: Decay | None
     weights: dict[str, float]
+    scored_since: int
     counters: tuple[Counter, ...]
     since_ms: dict[int, int]
 
@@ -128,6 +129,7 @@ def publish(standing: Rules | None, version: int, document: bytes | None, offset
                     after.counters[key] = before.counters[key]
     if rules.engagement is not None:
         after.half_lives = before.half_lives[-HALF_LIVES:]
+        after.scored_since = before.scored_since if before.half_lives else offset
         if not after.half_lives or after.half_lives[-1][1] != rules.engagement.half_life_ms:
             after.half_lives.append((clock_ms, rules.engagement.half_life_ms))
     return after
@@ -186,6 +188,7 @@ def _plan_set(standing: Rules, rules: RuleSet) -> tuple[SetPlan, list[Tag]]:
         standing.version,
         Decay(standing.half_lives) if rules.engagement is not None else None,
         rules.engagement.weights if rules.engagement is not None else {},
+        standing.scored_since,
         tuple(counters.values()),
         {2 * entry.id + shared: entry.since_ms for entry in standing.counters.values()},
     )
@@ -239,7 +242,7 @@ class _Builder:
     def _engaged(self, rule: written.Engaged, least: float) -> Test:
         if self.owned.decay is None:
             raise ValueError(f"{self.rules.owner}: a rule asks for engagement, but none is scored")
-        return Engaged(self.owned.decay, self.owned.owner == ALLIANCE, least, tuple(names(rule, self.owned)))
+        return Engaged(self.owned.decay, self.owned.scored_since, self.owned.owner == ALLIANCE, least, tuple(names(rule, self.owned)))
 
     def _counted(self, rule: Counting, counter: Counter) -> Test:
         match rule:
@@ -275,7 +278,7 @@ def names(leaf: written.Clause, owned: SetPlan) -> Iterable[str]:
 def _evidence(test: Test) -> Iterable[str]:
     """List the event names whose latest ids speak for *test*."""
     match test:
-        case AtLeast(counter=counter) if counter.kind != "keywords":
+        case AtLeast(counter=counter) if counter.kind == "count":
             return counter.events
         case Silence(events=events) | Engaged(events=events):
             return events

@@ -68,10 +68,12 @@ class AtLeast(Test):
         return counters.total(self.counter, state, now_ms)
 
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
-        keys: Sequence[str | int] = (self.counter.id,) if self.counter.kind == "keywords" else self.counter.events
-        window = self.counter.window
-        oldest = window.oldest(now_ms)
-        return [e for key in keys for e in entries(state.recent.get(key, b"")) if window.clock.bucket(e[0]) >= oldest]
+        counter = self.counter
+        keys: Sequence[str | int] = counter.events if counter.kind == "count" else (counter.id,)
+        oldest = counter.window.oldest(now_ms)
+        bucket = counter.window.clock.bucket
+        found = [entry for key in keys for entry in entries(state.recent.get(key, b""))]
+        return [entry for entry in found if entry[2] > counter.since_offset and bucket(entry[0]) >= oldest]
 
 
 class AnyValues(Test):
@@ -155,8 +157,9 @@ class Silence(Test):
 class Engaged(Test):
     """``engagement``: the score is at least *least*."""
 
-    def __init__(self, decay: Decay, shared: bool, least: float, events: tuple[str, ...]) -> None:
+    def __init__(self, decay: Decay, since_offset: int, shared: bool, least: float, events: tuple[str, ...]) -> None:
         self.decay = decay
+        self.since_offset = since_offset
         self.shared = shared
         self.least = least
         self.events = events
@@ -172,7 +175,8 @@ class Engaged(Test):
         return engagement.at(state.alliance if self.shared else state.score, now_ms, self.decay)
 
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
-        return [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
+        found = [entry for name in self.events for entry in entries(state.recent.get(name, b""))]
+        return [entry for entry in found if entry[2] > self.since_offset]
 
 
 class Refers(Test):
@@ -371,6 +375,6 @@ def describe(tag: Tag, name: str, entered: bool, state: BrandState, now_ms: int)
         entered,
         tag.test.value(state, now_ms),
         tag.currency,
-        tuple(event for _, event in latest),
+        tuple(entry[1] for entry in latest),
         tag.version,
     )

@@ -173,7 +173,6 @@ def test_an_order_is_taken_out_under_the_weight_that_it_went_in_with() -> None:
     assert log.event(refund("o", "r", 10_000)).seen.engagement.brand == 1.0
 
 
-@pytest.mark.xfail(strict=True, reason="a score does not know since when it counts, as counters do")
 def test_an_order_from_before_a_score_began_is_not_taken_out_of_it() -> None:
     log = Log()
     log.publish(ruleset(SCORED))

@@ -247,11 +247,6 @@ def test_a_member_who_was_passed_over_is_judged_after_a_restore() -> None:
     assert passed_over(restored=True) == [KEYS.pairwise("tea", BROKEN)]
 
 
-@pytest.mark.xfail(strict=True, reason="who was passed over is out of the heap of deadlines until the next restore")
-def test_a_member_who_was_passed_over_is_judged_at_the_next_clock_without_a_restore_too() -> None:
-    assert passed_over(restored=False) == [KEYS.pairwise("tea", BROKEN)]
-
-
 def test_a_culprit_is_named_for_its_own_batch_alone() -> None:
     log = due_members()
     fold = log.stage.restored()

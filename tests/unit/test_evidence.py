@@ -1,16 +1,24 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.evidence import entries, forget, remember
+from streams import evidence
+from streams.evidence import forget, remember
 
+OFFSET = 12
 EVENTS = st.lists(st.tuples(st.integers(0, 2**40), st.text(max_size=40)), max_size=12, unique=True)
 
 
 def kept(events: list[tuple[int, str]]) -> bytes:
     recent = b""
     for t_ms, event in events:
-        recent = remember(recent, t_ms, event)
+        recent = remember(recent, t_ms, event, OFFSET)
     return recent
+
+
+def entries(recent: bytes) -> list[tuple[int, str]]:
+    found = evidence.entries(recent)
+    assert all(offset == OFFSET for _, _, offset in found)
+    return [(t_ms, event) for t_ms, event, _ in found]
 
 
 @settings(deadline=None)

@@ -265,7 +265,6 @@ def test_an_order_is_kept_for_400_days_and_forgotten_after_them() -> None:
     assert sorted(unpack_orders(log.remembered().orders)) == ["later", "latest"]
 
 
-@pytest.mark.xfail(strict=True, reason="an order goes 400 days after its first record, while copies of its later ones may still come")
 def test_money_is_not_counted_twice_by_a_copy_within_400_days_of_the_payment() -> None:
     log = Log()
     log.event(order("o", "placed", 1), NOON)
