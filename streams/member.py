@@ -213,9 +213,10 @@ class MembersFold:
     def _settle(self, live: Live, brand: str, plan: Plan, judged: tuple[list[Change], int]) -> list[Change]:
         """Note when the member is due again; returns what the CRM is to be told, in the contract's order."""
         changes, due_ms = judged
-        if due_ms < live.due_ms:
+        if due_ms < live.due_ms or live.due_ms <= self.partition.clock_ms:  # the latter: who was passed over
             live.due_ms = due_ms
-            self.partition.deadlines.put(due_ms, live.key)
+            if due_ms != NEVER:
+                self.partition.deadlines.put(due_ms, live.key)
         state = live.state.brands[brand]
         withheld = not consent.allows_tags(state.consent, self.partition.terms(brand))
         if withheld or state.withheld:
