@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 
 from agents import admin
+from agents.servers import start_kafka
 from agents.settings import Settings
 from agents.topic_log import TopicLog, Writer
 from deploy.demo.generator import Mix, street
@@ -33,9 +34,15 @@ WILD = Mix(duplicates=0.02, refused=0.01, late=0.05, shuffled=0.1, old=0.02)
 
 
 @pytest.fixture(scope="module")
-def crew(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    """Give a crew on a Kafka of its own: nobody else's records, and fewer partitions than others have."""
     data = tmp_path_factory.mktemp("faults")
-    settings = Settings(kafka=kafka, data=data, partitions=8, tick_s=0.5, session_timeout_s=2, commit_interval_s=0.1)
+    with start_kafka() as kafka:
+        settings = Settings(kafka=kafka.bootstrap, data=data, partitions=8, tick_s=0.5, session_timeout_s=2, commit_interval_s=0.1)
+        yield from working_crew(settings)
+
+
+def working_crew(settings: Settings) -> Iterator[Crew]:
     with Crew(settings) as working:
         working.start("control", "intake", "intake", "members", "members")
         working.wait_until_ready()
