@@ -134,6 +134,8 @@ def _wire(app: EngineApp, channel: BatchChannel) -> None:
     async def revoked(*_: Any, **__: Any) -> None:
         await engine.revoked()
 
-    @app.on_rebalance_complete.connect
-    async def assigned(*_: Any, **__: Any) -> None:
-        await engine.assigned(Place(*tp) for tp in app.consumer.assignment() if tp.topic != idle)
+    # Not on_rebalance_complete: a rebalance that overtakes another's recovery is not told of.
+    @app.on_partitions_assigned.connect
+    async def assigned(*told: Any, **_: Any) -> None:
+        _, tps = told
+        engine.assigned(Place(*tp) for tp in tps if tp.topic != idle)

@@ -1,6 +1,6 @@
 """What differs between stages with and without a table: how a place is taken over, folded and made durable."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from agents.engine.pipeline import Pipeline, Place, States, Transaction
@@ -27,11 +27,20 @@ class Lost(Exception):
     """The group has moved on while a commit was under way: the place is no longer ours, and nothing is broken."""
 
 
-class Backend(Protocol):
-    """How one kind of stage keeps its position."""
+class Overtaken(Exception):
+    """Another worker has taken the place over meanwhile."""
 
-    async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
-        """Take *places* over; one that must not be read is left out.  Raises ``CannotStart``."""
+
+class Backend(Protocol):
+    """How one kind of stage keeps its position.  *heard_at* is when a take-over last went on, by the monotonic clock."""
+
+    heard_at: float
+
+    async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
+        """Take *places* over, as long as it *goes_on*; one that must not be read is left out.
+
+        Raises ``CannotStart``; ``Overtaken`` or ``Lost`` where another has it by now.
+        """
 
     async def kept(self, durable: dict[Place, int]) -> None:
         """Go on with places that a rebalance left here.  Raises ``Lost``."""
@@ -45,8 +54,11 @@ class Backend(Protocol):
     def fold(self, place: Place, records: Sequence[Record]) -> Done:
         """Fold *records*; raises only for a bug that no record can be blamed for."""
 
+    def commits(self, due: Sequence[tuple[Pipeline, Transaction]]) -> list[list[tuple[Pipeline, Transaction]]]:
+        """Share what is due among commits that go side by side."""
+
     async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
-        """Make these durable, all or the worker ends.  Raises ``Lost`` or any error."""
+        """Make these durable.  Raises ``Lost``, ``Overtaken`` or any error, which ends the worker."""
 
     def lose(self, place: Place) -> None:
         """Forget what is held of *place*."""

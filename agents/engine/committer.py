@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from agents.engine.backend import Backend, Lost
+from agents.engine.backend import Backend, Lost, Overtaken
 from agents.engine.ledger import Ledger
 from agents.engine.options import Options
 from agents.engine.pipeline import Pipeline, Place, Transaction
@@ -36,8 +36,7 @@ class Committer:
         """Look for what is due, again and again."""
         while True:
             await asyncio.sleep(HURRY_S if self._hurry else self._options.commit_interval_s / 10)
-            due = self._due()
-            if due:
+            for due in self._backend.commits(self._due()):
                 task = asyncio.ensure_future(self._commit(due))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
@@ -59,7 +58,9 @@ class Committer:
         try:
             await self._backend.commit(due)
         except Lost:
-            self.lose([pipeline.place for pipeline, _ in due])
+            self.lose([pipeline.place for pipeline, _ in due if self._ledger.pipelines.get(pipeline.place) is pipeline])
+        except Overtaken as overtaken:
+            self._lose_or_fail(due[0][0], overtaken)
         except Exception as bug:  # noqa: BLE001 - fenced, timed out, unknown: no second try
             self._fail(bug)
         else:
@@ -68,6 +69,13 @@ class Committer:
                 self.unreported[pipeline.place] = pipeline.durable
         self.settled.set()
         self.room.set()
+
+    def _lose_or_fail(self, pipeline: Pipeline, overtaken: Overtaken) -> None:
+        """Drop a place that was rightly taken over; end a worker that missed its own end."""
+        if not self._ledger.fenced(pipeline):
+            self._fail(overtaken)
+        elif pipeline.place not in self._ledger.pipelines:
+            self._backend.lose(pipeline.place)
 
     def lose(self, places: list[Place]) -> None:
         """Forget places that are another's by now: it goes on from what is durable."""

@@ -10,13 +10,14 @@ Source: DESIGN 4.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import faust
 from aiokafka.errors import OffsetOutOfRangeError
 
-from agents.engine.backend import Backend, Lost
+from agents.engine.backend import Backend, Lost, Overtaken
 from agents.engine.committer import Committer
+from agents.engine.fetched import Run
 from agents.engine.group import Consumer, Position
 from agents.engine.ledger import Ledger
 from agents.engine.linger import Linger
@@ -37,10 +38,12 @@ DRAIN_SHARE = 0.7  # of the session timeout: then others wait for us no longer
 
 
 class Work(NamedTuple):
-    """A batch of one place, as read under one generation."""
+    """A batch of one place, as read under one generation: all that there is from the offset *begins* on, up to *ends*."""
 
     pipeline: Pipeline
     generation: int
+    begins: int
+    ends: int
     records: Sequence[Record]
     size: int
 
@@ -64,6 +67,9 @@ class Engine(faust.Service):
         self._reading = asyncio.Event()
         self._changing = asyncio.Lock()
         self._settled_in = False
+        self._rebalances = 0
+        self._fetching = asyncio.Lock()
+        self._assigning: set[asyncio.Task[None]] = set()
         self.folded_ms: dict[Place, int] = {}
         super().__init__()
 
@@ -81,8 +87,13 @@ class Engine(faust.Service):
 
     async def revoked(self) -> None:
         """Stop reading; let what is folded become durable before the partitions move."""
+        self._rebalances += 1
+        self.ledger.revoked()
         self._stop_reading()
-        if not await self.committer.drain(self.options.session_timeout_s * DRAIN_SHARE):
+        deadline = monotonic() + self.options.session_timeout_s * DRAIN_SHARE
+        drained = await self.committer.drain(deadline - monotonic())
+        await self._wait_for_take_over(deadline - monotonic())
+        if not drained:
             self.log.warning("what was folded did not become durable in time: whoever takes over repeats it")
             return
         try:
@@ -90,15 +101,29 @@ class Engine(faust.Service):
         except Lost:
             self.committer.lose(list(self.ledger.pipelines))
 
+    async def _wait_for_take_over(self, timeout_s: float) -> None:
+        """Wait until a take-over has seen that it was overtaken, or it would fence the next owner."""
+        try:
+            async with asyncio.timeout(max(0.0, timeout_s)), self._changing:
+                pass
+        except TimeoutError:
+            self.log.warning("a take-over goes on although a rebalance has begun")
+
     def _stop_reading(self) -> None:
-        self.ledger.revoked()
+        self.ledger.pause()
         self._reading.clear()
         self._settled_in = False
 
-    async def assigned(self, active: Iterable[Place]) -> None:
-        """Take over what is new, drop what is gone, go on with what was kept."""
+    def assigned(self, active: Iterable[Place]) -> None:
+        """Begin to take over what is new; Faust does not wait for it."""
+        task = asyncio.ensure_future(self._go_on_with(set(active), self._rebalances))
+        self._assigning.add(task)
+        task.add_done_callback(self._assigning.discard)
+
+    async def _go_on_with(self, active: set[Place], rebalance: int) -> None:
+        """Take over what is new, drop what is gone, go on with what was kept; unless the next rebalance has begun."""
         async with self._changing:
-            if self.ledger.broken:
+            if self.ledger.broken or rebalance != self._rebalances:
                 return
             plan = self.ledger.assigned(active)
             self.committer.lose(plan.lost)
@@ -111,16 +136,20 @@ class Engine(faust.Service):
     async def take_again(self, places: list[Place]) -> None:
         """Take *places* over again: their logs are not what they were."""
         async with self._changing:
+            if not self._settled_in:
+                return
             self._stop_reading()
             self.committer.lose(places)
             await self._take_over(places)
 
     async def _take_over(self, places: list[Place]) -> None:
         """Take *places* over and read all that is owned, unless a rebalance came between."""
-        generation = self.ledger.generation
+        rebalance = self._rebalances
         try:
-            starts = await self.backend.take_over(places) if places else {}
-        except Lost:
+            starts = await self.backend.take_over(places, lambda: rebalance == self._rebalances) if places else {}
+        except (Lost, Overtaken) as moved:
+            if rebalance == self._rebalances:
+                self.fail(moved)
             return
         except Exception as bug:  # noqa: BLE001 - whatever it was, we do not own the places
             self.fail(bug)
@@ -128,12 +157,13 @@ class Engine(faust.Service):
         for place, start in starts.items():
             self.ledger.opened(place, start.position, start.clock_ms)
             self.committer.unreported[place] = start.position
-        if generation == self.ledger.generation and not self.ledger.broken:
-            self._settled_in = True
-            positions = self.ledger.start()
-            if positions:
-                self.reader.assign(positions)
-                self._reading.set()
+        async with self._fetching:  # or what is being read now would be taken for what is read next
+            if rebalance == self._rebalances and not self.ledger.broken:
+                self._settled_in = True
+                positions = self.ledger.start()
+                if positions:
+                    self.reader.assign(positions)
+                    self._reading.set()
 
     # -- reading and folding
 
@@ -144,7 +174,8 @@ class Engine(faust.Service):
             await self.committer.wait_for_room()
             generation = self.ledger.generation
             try:
-                found = await self.reader.read()
+                async with self._fetching:
+                    found = await self.reader.read()
             except OffsetOutOfRangeError as gone:
                 await self.take_again([Place(*at) for at in gone.args[0]])
                 continue
@@ -152,36 +183,38 @@ class Engine(faust.Service):
                 if generation == self.ledger.generation and not self.should_stop:
                     self.fail(bug)
                 continue
-            for place, records in found.items():
-                await self._hand_over(place, generation, records)
+            for place, run in found.items():
+                await self._hand_over(place, generation, run)
 
-    async def _hand_over(self, place: Place, generation: int, records: Sequence[Any]) -> None:
+    async def _hand_over(self, place: Place, generation: int, run: Run) -> None:
         """Give what was read to the agent, in batches."""
         pipeline = self.ledger.pipelines.get(place)
         if pipeline is None:
             return
         step = self.options.batch_records
-        for start in range(0, len(records), step):
+        begins = run.begins
+        for start in range(0, len(run), step):
             if generation != self.ledger.generation:
                 return
-            batch = records[start : start + step]
+            batch = run[start : start + step]
+            ends = batch[-1].offset + 1 if start + step < len(run) else run.ends
             size = sum([len(record.value) for record in batch if record.value])
             self.ledger.read(len(batch), size)
-            await self.put(Work(pipeline, generation, batch, size))
+            await self.put(Work(pipeline, generation, begins, ends, batch, size))
+            begins = ends
 
     async def fold(self, work: Work) -> None:
         """Fold one batch and let its effects leave; it becomes durable when they are delivered."""
         ledger, pipeline, records = self.ledger, work.pipeline, work.records
-        if not ledger.accepts(pipeline, work.generation, records[0].offset):
+        if not ledger.accepts(pipeline, work.generation, work.begins):
             ledger.release(len(records), work.size)
             self.committer.room.set()
             return
         began = monotonic()
         try:
             done = self.backend.fold(pipeline.place, records)
-            last = records[-1]
-            batch = ledger.folded(pipeline, last.offset + 1, done.clock_ms, done.states, len(done.effects), len(records), work.size)
-            self.folded_ms[pipeline.place] = last.timestamp
+            batch = ledger.folded(pipeline, work.ends, done.clock_ms, done.states, len(done.effects), len(records), work.size)
+            self.folded_ms[pipeline.place] = records[-1].timestamp
             self.observer.folded(*pipeline.place, len(records), monotonic() - began)
             if ledger.may_send:
                 await self.writer.send(done.effects, batch)
@@ -238,7 +271,9 @@ class Engine(faust.Service):
     async def finish(self, timeout_s: float) -> bool:
         """End in order: stop reading, make all durable, tell the group; False if it was not in time."""
         deadline = monotonic() + timeout_s
+        self._rebalances += 1
         self._stop_reading()
+        await self._wait_for_take_over(timeout_s / 2)
         if not await self.committer.drain(deadline - monotonic()):
             return False
         try:

@@ -66,20 +66,38 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         return list(islice(self._records_iterator, most))
 
 
+class Run(list[Fetched]):
+    """Records of one partition without a gap: all that there are from offset *begins* on, up to *ends*.
+
+    What is between the records (marks of transactions, what compaction took)
+    belongs to it, so that the next run begins where this one ends.
+    """
+
+    begins: int
+    ends: int
+
+
 class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
-    """What was fetched of one partition, given out in lists."""
+    """What was fetched of one partition, given out in runs."""
 
     _partition_records: PartitionRecords | None
 
-    def getall(self, max_records: int | None = None) -> list[Fetched]:
-        """Give the next records; the position follows."""
-        if self._partition_records is None or not self.check_assignment(self._topic_partition):
-            return []
-        taken = self._partition_records.take(max_records)
+    def getall(self, max_records: int | None = None) -> Run:
+        """Give the next records; the position follows.  A run without any is not given out: the next one begins where it did."""
+        run = Run()
+        records = self._partition_records
+        if records is None or not self.check_assignment(self._topic_partition):
+            return run
+        state = self._assignment.state_value(self._topic_partition)
+        begins = getattr(state, "unseen_from", None)
+        run.begins = records.next_fetch_offset if begins is None else begins
+        run.extend(records.take(max_records))
+        run.ends = records.next_fetch_offset
+        state.unseen_from = None if run else run.begins
         self._update_position()
-        if max_records is None or len(taken) < max_records:
+        if max_records is None or len(run) < max_records:
             self._partition_records = None
-        return taken
+        return run
 
 
 class LenientRecord(Struct):

@@ -11,9 +11,9 @@ from functools import partial
 from time import monotonic
 from typing import ParamSpec, TypeVar
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from agents.engine.backend import Done, Start
+from agents.engine.backend import Done, Lost, Overtaken, Start
 from agents.engine.changelog import Changelog
 from agents.engine.cluster import Cluster
 from agents.engine.folding import fold_batch
@@ -39,6 +39,7 @@ from agents.engine.takeover import (
 from schemas.fold import Home, PartitionFold, Record
 
 THREADS = 8
+FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's own
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,12 +61,16 @@ class KeyedBackend:
         self._changelog = Changelog(servers, stage.app_id, stage.changelog)
         self._threads = ThreadPoolExecutor(THREADS, "changelog")
         self.tables: dict[int, Table] = {}
+        self.heard_at = 0.0
 
-    async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
+    async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
         """Take over side by side; what one of them is refused for stops the worker."""
         await self._check_changelog()
-        taken = await asyncio.gather(*(self._take_over(place.partition) for place in places))
-        return dict(zip(places, taken, strict=True))
+        taken = await asyncio.gather(*(self._take_over(place.partition, goes_on) for place in places), return_exceptions=True)
+        for one in taken:
+            if isinstance(one, BaseException):
+                raise one
+        return {place: start for place, start in zip(places, taken, strict=True) if isinstance(start, Start)}
 
     async def _check_changelog(self) -> None:
         """Refuse a changelog that is not there, or has another number of partitions than the input."""
@@ -78,7 +83,14 @@ class KeyedBackend:
         if source != changelog:
             raise CannotStart(f"{stage.app_id}: {stage.changelog} has {changelog} partitions, expected {source}, as {stage.topic} has")
 
-    async def _take_over(self, partition: int) -> Start:
+    async def _take_over(self, partition: int, goes_on: Callable[[], bool]) -> Start:
+        """Carry out the plan; raises ``Overtaken`` when another took the partition over meanwhile."""
+        try:
+            return await self._carry_out(partition, goes_on)
+        except KafkaException as error:
+            raise Overtaken(f"{self._stage.topic} [{partition}]: {error}") if is_fenced(error) else error from None
+
+    async def _carry_out(self, partition: int, goes_on: Callable[[], bool]) -> Start:
         began = monotonic()
         plan = take_over(f"{self._stage.topic} [{partition}]")
         producer: Producer | None = None
@@ -87,7 +99,7 @@ class KeyedBackend:
             while True:
                 request = plan.send(answer)
                 if isinstance(request, Fence):
-                    producer = await self._in_thread(self._changelog.fence, partition)
+                    producer = await self._in_thread(self._fence, partition, goes_on)
                     answer = None
                 else:
                     answer = await self._perform(partition, producer, request)
@@ -101,16 +113,26 @@ class KeyedBackend:
         self._observer.restored(partition, len(table.states), table.size, monotonic() - began)
         return Start(marker.position, marker.clock_ms)
 
+    def _fence(self, partition: int, goes_on: Callable[[], bool]) -> Producer:
+        """Fence former owners, but never a later one: not once the partition may be another's."""
+        if not goes_on():
+            raise Overtaken(f"{self._stage.topic} [{partition}]: a rebalance began")
+        return self._changelog.fence(partition)
+
     async def _perform(self, partition: int, producer: Producer | None, request: Request) -> Answer:
         """Carry out one step of a take-over."""
         if isinstance(request, Restore):
-            return await self._in_thread(self._changelog.restore, partition, lambda read: self._observer.restoring(partition, read))
+            return await self._in_thread(self._changelog.restore, partition, lambda read: self._goes_on(partition, read))
         if isinstance(request, Inspect):
             return await self._inspect(Place(self._stage.topic, partition))
         assert isinstance(request, Commit)
         assert producer is not None
         await self._in_thread(self._changelog.commit, producer, partition, request.records)
         return None
+
+    def _goes_on(self, partition: int, read: int) -> None:
+        self.heard_at = monotonic()
+        self._observer.restoring(partition, read)
 
     async def _inspect(self, place: Place) -> Log:
         topics, ends, commits = await asyncio.gather(
@@ -153,17 +175,27 @@ class KeyedBackend:
                 table.size += len(value)
         return Done(folded.effects, folded.states, folded.clock_ms)
 
+    def commits(self, due: Sequence[tuple[Pipeline, Transaction]]) -> list[list[tuple[Pipeline, Transaction]]]:
+        """Commit each place by itself: one that is slow holds up no other."""
+        return [[one] for one in due]
+
     async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
         """Write the states and the position of each in one transaction."""
-        await asyncio.gather(*(self._commit(pipeline.place, transaction) for pipeline, transaction in due))
+        for pipeline, transaction in due:
+            await self._commit(pipeline.place, transaction)
 
     async def _commit(self, place: Place, transaction: Transaction) -> None:
-        table = self.tables[place.partition]
+        table = self.tables.get(place.partition)
+        if table is None:
+            raise Lost
         began = monotonic()
         old = table.marker
         marker = Marker(transaction.position, transaction.clock_ms, old.topic_id, old.partitions, old.epoch)
         records = contents(transaction, marker)
-        await self._in_thread(self._changelog.commit, table.producer, place.partition, records)
+        try:
+            await self._in_thread(self._changelog.commit, table.producer, place.partition, records)
+        except KafkaException as error:
+            raise Overtaken(f"{place.topic} [{place.partition}]: {error}") if is_fenced(error) else error from None
         self._observer.committed(place.topic, place.partition, len(transaction.states), monotonic() - began)
         if self._stage.on_durable is not None:
             self._stage.on_durable(Durable(place.partition, old.epoch, transaction.position, transaction.clock_ms, transaction.states))
@@ -178,6 +210,11 @@ class KeyedBackend:
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *arguments, **named))
+
+
+def is_fenced(error: KafkaException) -> bool:
+    """Tell whether the broker refused a producer because another has its transactional id."""
+    return error.args[0].code() in FENCED
 
 
 def contents(transaction: Transaction, marker: Marker) -> dict[bytes, bytes | None]:

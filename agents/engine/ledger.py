@@ -30,19 +30,24 @@ class Ledger:
 
     def __init__(self) -> None:
         self.generation = 0
-        self.reading = False
+        self.moving = False
         self.broken: BaseException | None = None
         self.pipelines: dict[Place, Pipeline] = {}
         self.pending_records = 0
         self.pending_size = 0
 
-    def revoked(self) -> None:
+    def pause(self) -> None:
         """Stop reading; what was read and not folded is dropped, what was folded may still become durable."""
         self.generation += 1
-        self.reading = False
+
+    def revoked(self) -> None:
+        """Stop reading; who owns what is not known until ``assigned``."""
+        self.pause()
+        self.moving = True
 
     def assigned(self, active: Iterable[Place]) -> Plan:
         """Compare what Kafka gave with what is owned; what was lost is closed at once."""
+        self.moving = False
         wanted = set(active)
         lost = sorted(set(self.pipelines) - wanted)
         for place in lost:
@@ -62,13 +67,13 @@ class Ledger:
         return pipeline
 
     def start(self) -> dict[Place, int]:
-        """Begin to read: where each owned partition goes on."""
-        self.reading = True
+        """Begin to read: where each owned partition goes on.  What was read before, and is not folded, will be read again."""
+        self.generation += 1
         return {place: pipeline.position for place, pipeline in self.pipelines.items()}
 
-    def accepts(self, pipeline: Pipeline, generation: int, first: int) -> bool:
-        """Tell whether a batch read under *generation*, beginning at *first*, may be folded."""
-        return not self.broken and not pipeline.closed and generation == self.generation and first >= pipeline.position
+    def accepts(self, pipeline: Pipeline, generation: int, begins: int) -> bool:
+        """Tell whether a batch read under *generation* from the offset *begins* on may be folded: it follows on what was folded."""
+        return not self.broken and not pipeline.closed and generation == self.generation and begins == pipeline.position
 
     def read(self, records: int, size: int) -> None:
         """Note what was read: it counts as pending until it is durable or dropped."""
@@ -100,13 +105,26 @@ class Ledger:
             self.release(done.records, done.size)
         return done
 
+    def fenced(self, pipeline: Pipeline) -> bool:
+        """Note that another has taken the place of *pipeline* over; tell whether that is in order.
+
+        It is between a revocation and the next assignment, and for what was
+        lost: then the place is dropped.  Else this worker missed its own end,
+        and must exit.
+        """
+        if pipeline.closed:
+            return True
+        if not self.moving:
+            return False
+        self.lose(pipeline.place)
+        return True
+
     def fail(self, bug: BaseException) -> bool:
         """Note the first failure and end everything; tell whether it was the first."""
         if self.broken is not None:
             return False
         self.broken = bug
         self.generation += 1
-        self.reading = False
         return True
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
-from agents.engine.fetched import Fetched, install
+from agents.engine.fetched import Run, install
 from agents.engine.options import Options
 from agents.engine.pipeline import Place
 
@@ -61,7 +61,7 @@ class Reader:
         for place, position in positions.items():
             self._running.seek(TopicPartition(*place), position)
 
-    async def read(self) -> dict[Place, list[Fetched]]:
+    async def read(self) -> dict[Place, Run]:
         """Give the next records by place, waiting for a moment if there are none."""
         found = await self._running.getmany(timeout_ms=WAIT_MS)
         return {Place(*at): records for at, records in found.items()}

@@ -34,8 +34,9 @@ class StatelessBackend:
     def __init__(self, stage: StatelessStage, cluster: Cluster, group: Callable[[], Group], observer: Observer) -> None:
         self._stage, self._cluster, self._group, self._observer = stage, cluster, group, observer
         self._topic_ids: dict[Place, bytes] = {}
+        self.heard_at = 0.0
 
-    async def take_over(self, places: Sequence[Place]) -> dict[Place, Start]:
+    async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
         """Go on where the group stopped, and say so in its own words first: from then on the stop is not clean."""
         topics = await self._cluster.topics({place.topic for place in places})
         there = [place for place in places if place.topic in topics]
@@ -55,6 +56,8 @@ class StatelessBackend:
             starts[place] = Start(position, 0)
         for name in {place.topic for place in starts}:
             self._stage.opened(name, topics[name].id)
+        if not goes_on():
+            raise Lost
         await self._say({place: start.position for place, start in starts.items()}, clean=False)
         return starts
 
@@ -73,9 +76,15 @@ class StatelessBackend:
         )
         return Done(effects, {}, 0)
 
+    def commits(self, due: Sequence[tuple[Pipeline, Transaction]]) -> list[list[tuple[Pipeline, Transaction]]]:
+        """Commit all places in one request."""
+        return [list(due)] if due else []
+
     async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
         """Commit all positions in one request."""
-        await self._say({pipeline.place: transaction.position for pipeline, transaction in due}, clean=False)
+        await self._say(
+            {pipeline.place: transaction.position for pipeline, transaction in due if pipeline.place in self._topic_ids}, clean=False
+        )
 
     async def _say(self, positions: dict[Place, int], *, clean: bool) -> None:
         routing = self._stage.routing

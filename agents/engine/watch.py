@@ -38,6 +38,7 @@ class Watch(faust.Service):
         self._engine, self._cluster = engine, cluster
         self._progress: dict[Place, Progress] = {}
         self._open: bool | None = None
+        self._since: float | None = monotonic()
         super().__init__()
 
     @faust.Service.task
@@ -60,7 +61,9 @@ class Watch(faust.Service):
         if engine.writer.stuck_s > WAITING_S:
             engine.observer.waiting(engine.writer.last_topic, engine.writer.stuck_s)
         if engine.problem is not None:
+            self._judge_start()
             return
+        self._since = None
         places = list(engine.ledger.pipelines)
         topics = await self._cluster.topics({place.topic for place in places})
         stale = engine.backend.stale({name: topic.id for name, topic in topics.items()})
@@ -68,6 +71,13 @@ class Watch(faust.Service):
             await engine.take_again(stale)
             return
         await self._measure([place for place in places if place.topic in topics])
+
+    def _judge_start(self) -> None:
+        """Give up a worker that takes over for too long without an answer; a restore that goes on is an answer."""
+        engine, now = self._engine, monotonic()
+        self._since = max(self._since or now, engine.backend.heard_at)
+        if now - self._since > engine.options.watchdog_s:
+            engine.fail(Stuck(f"{engine.problem}, for {now - self._since:.0f} s"))
 
     async def _measure(self, places: list[Place]) -> None:
         """Tell each place's lag by the reader's own position, and give up one that stands still."""

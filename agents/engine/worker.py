@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from agents.engine.app import EngineApp
+from agents.engine.engine import Engine
 
 FINE, CANNOT_RUN = 0, 2
 CLOSE_S = 2.0  # of the time for a stop: to leave the group
@@ -35,6 +36,7 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     starting: asyncio.Future[None] = asyncio.ensure_future(app.start())
+    starting.add_done_callback(lambda started: _note_start(engine, started))
     stopping = asyncio.ensure_future(told.wait())
     either: set[asyncio.Future[Any]] = {engine.ended, stopping}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -43,6 +45,12 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     engine.observer.stopped(clean)
     await _end(app, starting, deadline)
     return FINE if clean or not engine.ended.done() else CANNOT_RUN
+
+
+def _note_start(engine: Engine, started: "asyncio.Future[None]") -> None:
+    """End the worker if the app could not be started."""
+    if not started.cancelled() and (bug := started.exception()) is not None:
+        engine.fail(bug)
 
 
 async def _end(app: EngineApp, starting: "asyncio.Future[None]", deadline: float) -> None:

@@ -18,6 +18,10 @@ class Refused(Exception):
     """Kafka did not do it, or did and the answer was lost."""
 
 
+class FencedOff(Refused):
+    """Another has the transactional id."""
+
+
 class Kafka:
     """Inputs, changelogs and outputs of one schedule.  Whatever is written is judged at once."""
 
@@ -58,7 +62,7 @@ class Kafka:
         """All of a transaction, or nothing; only from whoever fenced last.  Without an epoch: a plain write, which nothing stops."""
         if epoch is not None and epoch != self.epochs[partition]:
             self.fenced += 1
-            raise Refused("fenced")
+            raise FencedOff("fenced")
         log = self.changelog[partition]
         for key, value in records.items():
             if value is None:

@@ -46,8 +46,8 @@ def no_fence(name: str) -> Generator[Request, Answer, Taken]:
 class Ageless(Ledger):
     """Folds what was read under another generation."""
 
-    def accepts(self, pipeline: Pipeline, generation: int, first: int) -> bool:  # noqa: ARG002
-        return not self.broken and not pipeline.closed and first >= pipeline.position
+    def accepts(self, pipeline: Pipeline, generation: int, begins: int) -> bool:  # noqa: ARG002
+        return not self.broken and not pipeline.closed and begins >= pipeline.position
 
 
 class Hasty(Pipeline):

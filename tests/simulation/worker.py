@@ -14,7 +14,7 @@ from agents.engine.takeover import Answer, Commit, Fence, Inspect, Marker, Reque
 from schemas.effects import Effect
 from schemas.fold import Home
 from tests.simulation.fold import CountingFold
-from tests.simulation.kafka import TOPIC, TOPIC_ID, Kafka, Refused
+from tests.simulation.kafka import TOPIC, TOPIC_ID, FencedOff, Kafka, Refused
 from tests.simulation.oracle import Input
 
 Plan = Generator[Request, Answer, Taken]
@@ -35,6 +35,7 @@ class Parts:
 class Work(NamedTuple):
     pipeline: Pipeline
     generation: int
+    begins: int
     records: list[Input]
 
 
@@ -60,17 +61,26 @@ class Worker:
         self.writes: dict[Place, tuple[Pipeline, list[dict[bytes, bytes | None]]]] = {}
         self.unreported: dict[Place, int] = {}
         self.error_rate = 0.0
+        self.rebalances = self.taking_for = 0
+        self.wanted: tuple[list[int], int] | None = None
 
     # -- membership
 
     def revoked(self) -> None:
+        self.rebalances += 1
         self.ledger.revoked()
         self.positions.clear()
-        self.plans.clear()
 
     def assigned(self, partitions: list[int]) -> None:
-        if self.ledger.broken:
+        """Take-overs of an earlier assignment go on to their end first."""
+        self.wanted = (partitions, self.rebalances)
+
+    def _go_on_with(self) -> None:
+        assert self.wanted is not None
+        (partitions, rebalance), self.wanted = self.wanted, None
+        if rebalance != self.rebalances:
             return
+        self.taking_for = rebalance
         plan = self.ledger.assigned(Place(TOPIC, partition) for partition in partitions)
         for place in plan.lost:
             self._forget(place)
@@ -78,7 +88,10 @@ class Worker:
             self._forget(place)
             steps = self.parts.take_over(place.topic)
             self.plans[place] = (steps, next(steps))
-        if not self.plans:
+        self._start()
+
+    def _start(self) -> None:
+        if not self.plans and self.taking_for == self.rebalances:
             self.positions = self.ledger.start()
 
     def _forget(self, place: Place) -> None:
@@ -93,6 +106,8 @@ class Worker:
         if self.ledger.broken:
             return []
         can: list[Callable[[], None]] = [lambda place=place: self._take(place) for place in self.plans]  # type: ignore[misc]
+        if self.wanted is not None and not self.plans:
+            can.append(self._go_on_with)
         can += [lambda place=place: self._read(place) for place, at in self.positions.items() if at < self.kafka.visible[place.partition]]  # type: ignore[misc]
         if self.queue:
             can.append(self._fold)
@@ -114,8 +129,11 @@ class Worker:
             self.tables[place] = Table(taken, self.fences.pop(place, None))
             self.ledger.opened(place, taken.marker.position)
             self.unreported[place] = taken.marker.position
-            if not self.plans:
-                self.positions = self.ledger.start()
+            self._start()
+        except FencedOff:
+            if self.taking_for == self.rebalances:
+                raise
+            del self.plans[place]
 
     def _answer(self, place: Place, request: Request) -> Answer:
         self._may_fail()
@@ -139,11 +157,11 @@ class Worker:
         self.positions[place] = at + len(records)
         if pipeline is not None:
             self.ledger.read(len(records), len(records))
-            self.queue.append(Work(pipeline, self.ledger.generation, records))
+            self.queue.append(Work(pipeline, self.ledger.generation, at, records))
 
     def _fold(self) -> None:
-        pipeline, generation, records = self.queue.popleft()
-        if not self.ledger.accepts(pipeline, generation, records[0].offset):
+        pipeline, generation, begins, records = self.queue.popleft()
+        if not self.ledger.accepts(pipeline, generation, begins):
             self.ledger.release(len(records), len(records))
             return
         table = self.tables[pipeline.place]
@@ -179,7 +197,14 @@ class Worker:
         """One transaction; its answer may be lost after Kafka did it."""
         pipeline, left = self.writes[place]
         self._may_fail()
-        self.kafka.commit(place.partition, self.tables[place].epoch, left.pop(0))
+        try:
+            self.kafka.commit(place.partition, self.tables[place].epoch, left.pop(0))
+        except FencedOff:
+            del self.writes[place]
+            if not self.ledger.fenced(pipeline):
+                raise
+            self._forget(place)
+            return
         self._may_fail()
         if not left:
             del self.writes[place]
