@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -44,21 +45,34 @@ class DemoFailed(Exception):
     """The demo can't go on; the message says why."""
 
 
-def main() -> int:
+class Asked(NamedTuple):
+    """How long to stream, how many records a second, and which story."""
+
+    seconds: int
+    rate: int
+    seed: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 if everything adds up, 1 if not, 2 if it could not run."""
+    parser = ArgumentParser(prog="python -m deploy.demo", description="Three brands on this machine, and whether it all adds up.")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="how long to publish")
+    parser.add_argument("--rate", type=int, default=RATE, help="records a second")
+    parser.add_argument("--seed", type=int, default=SEED, help="another seed tells another story")
+    asked = Asked(**vars(parser.parse_args(arguments)))
     console = Console()
     # The demo's own: nothing that is set for another Huiliu shall reach it.
     for name in [name for name in os.environ if name.startswith("HUILIU_")]:
         del os.environ[name]
     try:
         with tempfile.TemporaryDirectory(prefix="huiliu-demo-") as folder:
-            return _demo(Path(folder), console)
+            return _demo(asked, Path(folder), console)
     except DemoFailed as failure:
         console.print(str(failure), markup=False)
         return 2
 
 
-def _demo(folder: Path, console: Console) -> int:
+def _demo(asked: Asked, folder: Path, console: Console) -> int:
     console.print("Kafka and Redis start …")
     with start_kafka(folder / "kafka") as kafka, start_redis(folder / "redis") as redis:
         settings = Settings(kafka=kafka.bootstrap, redis=redis.url, data=folder, tick_s=2)
@@ -67,7 +81,7 @@ def _demo(folder: Path, console: Console) -> int:
         publish_all(settings, read_folder(RULES), lambda text: console.print(text, markup=False, highlight=False))
         follower = Follower(settings, [shop.slug for shop in SHOPS])
         with _in_thread(follower), _stages(settings, console):
-            publisher = _show(settings, follower, console)
+            publisher = _show(asked, settings, follower, console)
         reckonings = _reckon(settings, follower, publisher)
     return _tell(reckonings, publisher, console)
 
@@ -117,14 +131,14 @@ def _in_thread(follower: Follower) -> Iterator[None]:
         thread.join()
 
 
-def _show(settings: Settings, follower: Follower, console: Console) -> Publisher:
+def _show(asked: Asked, settings: Settings, follower: Follower, console: Console) -> Publisher:
     """Publish, and draw until everything came back or the time to wait for it is over."""
-    end_ms = int((time.time() + SECONDS) * 1000)
-    publisher = Publisher(settings, street(SEED, SECONDS * RATE, end_ms), RATE)
+    end_ms = int((time.time() + asked.seconds) * 1000)
+    publisher = Publisher(settings, street(asked.seed, asked.seconds * asked.rate, end_ms), asked.rate)
     thread = Thread(target=publisher.run, name="shops")
     screen = Screen(settings, publisher, follower, console)
     thread.start()
-    latest = time.monotonic() + SECONDS + SETTLE_S
+    latest = time.monotonic() + asked.seconds + SETTLE_S
     with Live(console=console, auto_refresh=False, transient=True) as live:
         said = 0.0
         while time.monotonic() < latest and not (publisher.done and _all_back(publisher, follower)):
