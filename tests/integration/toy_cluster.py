@@ -104,27 +104,7 @@ class ToyCluster:
 
     def read(self, topic: str) -> list[Message]:
         """Read what is committed of *topic*, to its end."""
-        reader = Consumer(
-            {"bootstrap.servers": self.servers, "group.id": "judge", "enable.partition.eof": True, "isolation.level": "read_committed",
-             "auto.offset.reset": "earliest", "enable.auto.commit": False}
-        )  # fmt: skip
-        try:
-            partitions = reader.list_topics(topic, 10).topics[topic].partitions
-            reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
-            found: list[Message] = []
-            ended: set[int] = set()
-            while len(ended) < len(partitions):
-                for message in reader.consume(5_000, 1):
-                    error = message.error()
-                    if error is None:
-                        found.append(message)
-                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
-                        ended.add(message.partition() or 0)
-                    else:
-                        raise KafkaException(error)
-            return found
-        finally:
-            reader.close()
+        return read_all(self.servers, topic)
 
     # -- judgement
 
@@ -177,6 +157,31 @@ class ToyCluster:
         return had
 
 
+def read_all(servers: str, topic: str) -> list[Message]:
+    """Read what is committed of *topic*, to its end."""
+    reader = Consumer(
+        {"bootstrap.servers": servers, "group.id": "judge", "enable.partition.eof": True, "isolation.level": "read_committed",
+         "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )  # fmt: skip
+    try:
+        partitions = reader.list_topics(topic, 10).topics[topic].partitions
+        reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+        found: list[Message] = []
+        ended: set[int] = set()
+        while len(ended) < len(partitions):
+            for message in reader.consume(5_000, 1):
+                error = message.error()
+                if error is None:
+                    found.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the client's name for it
+                    ended.add(message.partition() or 0)
+                else:
+                    raise KafkaException(error)
+        return found
+    finally:
+        reader.close()
+
+
 def wait_until(holds: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
     """Wait for a condition; says *what* was found when it does not come."""
     deadline = time.monotonic() + seconds
@@ -185,4 +190,4 @@ def wait_until(holds: Callable[[], bool], seconds: float, what: Callable[[], str
         time.sleep(0.1)
 
 
-__all__ = ["ToyCluster", "wait_until"]
+__all__ = ["ToyCluster", "read_all", "wait_until"]

@@ -1,0 +1,177 @@
+"""A stage without a table on a real Kafka: untrusted topics that come, go and are made again, kills, another routing."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from tests.integration.toy_cluster import read_all, wait_until
+
+SETTINGS = {"message.timestamp.type": "LogAppendTime"}
+
+
+class EchoCluster:
+    """Topics, workers and what they handed on."""
+
+    def __init__(self, servers: str, name: str, folder: Path) -> None:
+        self.servers, self.name, self.folder = servers, name, folder
+        self.admin = AdminClient({"bootstrap.servers": servers})
+        self.anchor, self.output = f"{name}-anchor", f"{name}-out"
+        self.sources = folder / "sources"
+        self.sources.write_text("")
+        self.workers: list[subprocess.Popen[str]] = []
+        self.make(self.anchor, 1)
+        self.make(self.output, 2)
+
+    def make(self, topic: str, partitions: int = 2) -> str:
+        for made in self.admin.create_topics([NewTopic(topic, partitions, 1, config=SETTINGS)]).values():
+            made.result()
+        return topic
+
+    def remove(self, topic: str) -> None:
+        for gone in self.admin.delete_topics([topic]).values():
+            gone.result()
+        wait_until(lambda: topic not in self.admin.list_topics(timeout=5).topics, 10, lambda: f"{topic} is still there")
+
+    def read_from(self, *topics: str) -> None:
+        self.sources.write_text("\n".join(topics))
+
+    def publish(self, topic: str, values: list[bytes], **settings: str) -> None:
+        producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 50, **settings})
+        for number, value in enumerate(values):
+            producer.produce(topic, value, b"key", number % 2)
+        assert producer.flush(20) == 0
+
+    def start(self, routing: str = "r1") -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "tests.shell.echo_worker", "--servers", self.servers, "--app", self.name, "--anchor", self.anchor]
+        command += ["--sources", str(self.sources), "--output", self.output, "--data", str(self.folder), "--routing", routing]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.workers.append(worker)
+        return worker
+
+    def handed_on(self) -> list[tuple[bytes, bytes]]:
+        """What came out, how and what: in order, copies by origin once."""
+        found: dict[bytes, tuple[bytes, bytes]] = {}
+        for message in read_all(self.servers, self.output):
+            headers = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[str-unpack, arg-type]
+            found.setdefault(headers["origin"], (headers["how"], message.value() or b""))
+        return list(found.values())
+
+    def wait_for(self, count: int, seconds: float = 40) -> list[tuple[bytes, bytes]]:
+        wait_until(lambda: len(self.handed_on()) >= count, seconds, lambda: f"{len(self.handed_on())} of {count} were handed on")
+        return self.handed_on()
+
+    def stop(self, worker: "subprocess.Popen[str]") -> str:
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+        return worker.stdout.read() if worker.stdout else ""
+
+    def end(self) -> None:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.kill()
+            worker.wait()
+            if worker.stdout is not None:
+                worker.stdout.close()
+
+
+@pytest.fixture
+def echo(kafka: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EchoCluster]:
+    made = EchoCluster(kafka, request.node.name.replace("_", "-"), tmp_path)
+    yield made
+    made.end()
+
+
+def values(count: int, start: int = 0) -> list[bytes]:
+    return [b"%d" % number for number in range(start, start + count)]
+
+
+def test_a_topic_that_comes_while_it_runs_is_read_without_a_restart(echo: EchoCluster) -> None:
+    worker = echo.start()
+    first = echo.make(f"{echo.name}-first")
+    echo.publish(first, values(100))
+    echo.read_from(first)
+    assert sorted(echo.wait_for(100)) == sorted((b"read", value) for value in values(100))
+    second = echo.make(f"{echo.name}-second")
+    echo.read_from(first, second)
+    echo.publish(second, values(100, 100))
+    echo.publish(first, values(50, 200))
+    assert sorted(echo.wait_for(250)) == sorted((b"read", value) for value in values(250))
+    assert "clean=True" in echo.stop(worker)
+
+
+def test_a_record_that_raises_and_a_batch_that_unpacks_to_too_much_stop_nothing(echo: EchoCluster) -> None:
+    topic = echo.make(f"{echo.name}-in", 1)
+    echo.read_from(topic)
+    producer = Producer(
+        {"bootstrap.servers": echo.servers, "compression.type": "gzip", "linger.ms": 500, "message.max.bytes": 60_000_000,
+         "batch.size": 60_000_000}
+    )  # fmt: skip
+    for value in (b"\0" * 10_000_000, b"\0" * 10_000_000):
+        producer.produce(topic, value, b"key")
+    assert producer.flush(30) == 0
+    for value in (b"before", b"boom", b"after"):
+        producer.produce(topic, value, b"key")
+    assert producer.flush(30) == 0
+    echo.start()
+    assert echo.wait_for(4) == [(b"oversized", b"0 to 1"), (b"read", b"before"), (b"refused", b"boom"), (b"read", b"after")]
+
+
+def test_a_topic_made_again_is_read_from_its_beginning_as_a_new_origin(echo: EchoCluster) -> None:
+    topic, other = echo.make(f"{echo.name}-again"), echo.make(f"{echo.name}-other")
+    echo.read_from(topic, other)
+    echo.publish(topic, values(100))
+    echo.start()
+    echo.wait_for(100)
+    echo.remove(topic)
+    echo.publish(other, values(20, 500))
+    echo.wait_for(120)
+    echo.make(topic)
+    echo.publish(topic, values(40, 100))
+    came = echo.wait_for(160)
+    assert Counter(came) == Counter((b"read", value) for value in [*values(140), *values(20, 500)])
+
+
+def test_another_routing_starts_from_a_clean_stop_only(echo: EchoCluster) -> None:
+    topic = echo.make(f"{echo.name}-in")
+    echo.read_from(topic)
+    echo.publish(topic, values(50))
+    worker = echo.start("r1")
+    echo.wait_for(50)
+    worker.kill()
+    worker.wait()
+    other = echo.start("r2")
+    assert other.wait(40) == 2
+    assert "routed by r1 up to an unclean stop, this worker routes by r2" in (other.stdout.read() if other.stdout else "")
+    former = echo.start("r1")
+    echo.publish(topic, values(50, 50))
+    echo.wait_for(100)
+    echo.stop(former)
+    other = echo.start("r2")
+    echo.publish(topic, values(50, 100))
+    assert Counter(echo.wait_for(150)) == Counter((b"read", value) for value in values(150))
+
+
+def test_kills_and_joins_lose_nothing_and_an_orderly_stop_repeats_nothing(echo: EchoCluster) -> None:
+    topics = [echo.make(f"{echo.name}-{number}") for number in range(3)]
+    echo.read_from(*topics)
+    echo.start()
+    echo.start()
+    sent = 0
+    for round_number in range(4):
+        for topic in topics:
+            echo.publish(topic, values(400, sent))
+            sent += 400
+        time.sleep(0.7)
+        worker = next(worker for worker in echo.workers if worker.poll() is None)
+        worker.send_signal((signal.SIGKILL, signal.SIGTERM)[round_number % 2])
+        echo.start()
+    assert Counter(echo.wait_for(sent, 60)) == Counter((b"read", value) for value in values(sent))
