@@ -39,6 +39,7 @@ class Publisher:
         left = self._producer.flush(FLUSH_S)
         if left:
             self.failed.append(f"{left} records were not delivered within {FLUSH_S:.0f} s")
+        del self._producer  # or it complains of a Kafka that has ended
         self.done = True
 
     def count(self, brand: str) -> int:
