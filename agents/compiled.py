@@ -1,6 +1,6 @@
-"""The folds as machine code: ``streams`` compiled by mypyc from the very sources that are read, tested and type-checked.
+"""The folds as machine code: ``streams`` and the CRM sink, compiled by mypyc from the very sources that are read and tested.
 
-``make setup`` builds a copy of the package (``python -m agents.compiled``) in
+``make setup`` builds a copy of the packages (``python -m agents.compiled``) in
 a folder named after a digest of the sources; ``huiliu`` puts it before them on
 the path when the digest is that of the sources as they are now, and else runs
 the sources themselves.  So what was edited is never masked by what was
@@ -20,22 +20,25 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = ".compiled"
-MODULES: Final = (
+STREAMS: Final = (
     "acts cloudevent consent counters decode dedupe engagement evidence facts flaws identity intake invalid keys keywords member "
     "orders packed partition ruleset tags view windows"
 ).split()
+MODULES: Final = (*(f"streams/{module}.py" for module in STREAMS), "sinks/crm.py")
 """What runs for each event; rule files are read too seldom to matter."""
+PACKAGES: Final = ("schemas", "sinks", "streams")
+"""What is compiled, and what that is compiled against."""
 
 _BUILD: Final = """
 import sys
 from mypyc.build import mypycify
 from setuptools import setup
-setup(name="streams", packages=[], ext_modules=mypycify(sys.argv.pop(1).split(), opt_level="3", debug_level="0"))
+setup(name="folds", packages=[], ext_modules=mypycify(sys.argv.pop(1).split(), opt_level="3", debug_level="0"))
 """
 
 
 def activate() -> bool:
-    """Let ``import streams`` find the compiled package, if there is one of the present sources; before its first import."""
+    """Let imports of ``streams`` and ``sinks`` find the compiled packages, if they are of the present sources; call it before the first."""
     folder = _folder()
     if not folder.is_dir():
         return False
@@ -52,10 +55,9 @@ def build() -> None:
     root = folder.parents[1]
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         work = Path(temporary) / "work"
-        for package in ("streams", "schemas"):
+        for package in PACKAGES:
             shutil.copytree(root / package, work / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-        sources = " ".join(f"streams/{module}.py" for module in MODULES)
-        command = [sys.executable, "-c", _BUILD, sources, "build_ext", "--inplace", "--quiet"]
+        command = [sys.executable, "-c", _BUILD, " ".join(MODULES), "build_ext", "--inplace", "--quiet"]
         subprocess.run(command, cwd=work, check=True, stdout=subprocess.PIPE, env={**os.environ, "CFLAGS": "-g0"})
         shutil.rmtree(work / "schemas")
         shutil.rmtree(work / "build")
@@ -71,7 +73,7 @@ def _folder() -> Path:
         raise ModuleNotFoundError("streams is not installed")
     root = Path(found.origin).parents[1]
     digest = hashlib.blake2b(f"{sysconfig.get_config_var('SOABI')}\n".encode(), digest_size=8)
-    for package in ("schemas", "streams"):
+    for package in PACKAGES:
         for source in sorted((root / package).glob("*.py")):
             digest.update(source.name.encode() + b"\0" + source.read_bytes())
     digest.update(Path(__file__).read_bytes())

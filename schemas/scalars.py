@@ -20,6 +20,8 @@ MOST_DIGITS: Final = 15
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_SECONDS: Final = tuple(f"{second:02d}." for second in range(60))
+_MILLIS: Final = tuple(f"{milli:03d}Z" for milli in range(1000))
 _LONGEST_AMOUNT: Final = 32
 _MOST: Final = 10**MOST_DIGITS - 1
 
@@ -96,8 +98,8 @@ def _parse_rarer(text: str) -> Instant | None:
 
 def instant_text(instant: Instant) -> str:
     """Spell *instant* as RFC 3339 in UTC with milliseconds."""
-    minute, rest = divmod(instant, 60_000)
-    return f"{_minute_text(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    rest = instant % 60_000
+    return _minute_text(instant // 60_000) + _SECONDS[rest // 1000] + _MILLIS[rest % 1000]
 
 
 @lru_cache(maxsize=65_536)
