@@ -268,12 +268,14 @@ def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction
     and a coupon's status among the last 64.
     """
     match event.facts:
-        case facts.Order() as order if state.orders:
+        case facts.Order() as order:
+            if order.order_id.encode() not in state.orders:  # packed, an id is its bytes: most are not there at all
+                return False
             packed = unpack_orders(state.orders).get(order.order_id)
             return packed is not None and orders.known(unpack_order(packed), order)
-        case facts.Chat() as chat if state.talk:
+        case facts.Chat() as chat:
             key = message_key(keys, chat)
-            return any(message.key == key for message in unpack_talk(state.talk).messages)
+            return key in state.talk and any(message.key == key for message in unpack_talk(state.talk).messages)
         case facts.Coupon(status=status, reward_id=str(reward_id)):
             key = coupon_key(keys, reward_id, status)
             return dedupe.find(state.coupons, len(key), key) >= 0

@@ -8,6 +8,7 @@ has many of these and an event touches few.
 Source: CONTRACT 3 (evidence).
 """
 
+from struct import Struct
 from typing import Final
 
 from schemas.state import EVIDENCE, Recent
@@ -16,6 +17,8 @@ Entry = tuple[int, str, int]
 """Event time, event id, offset."""
 
 _HEAD: Final = 18
+_pack_head: Final = Struct(">qqH").pack
+_unpack_head: Final = Struct(">qqH").unpack_from
 
 
 def entries(recent: Recent) -> list[Entry]:
@@ -23,9 +26,9 @@ def entries(recent: Recent) -> list[Entry]:
     found: list[Entry] = []
     at = 0
     while at < len(recent):
-        end = at + _HEAD + int.from_bytes(recent[at + 16 : at + _HEAD], "big")
-        offset = int.from_bytes(recent[at + 8 : at + 16], "big")
-        found.append((int.from_bytes(recent[at : at + 8], "big"), recent[at + _HEAD : end].decode(), offset))
+        t_ms, offset, size = _unpack_head(recent, at)
+        end = at + _HEAD + size
+        found.append((t_ms, recent[at + _HEAD : end].decode(), offset))
         at = end
     return found
 
@@ -48,7 +51,7 @@ def _first_five(recent: Recent) -> Recent:
     for _ in range(EVIDENCE):
         if at >= len(recent):
             return recent
-        at += _HEAD + int.from_bytes(recent[at + 16 : at + _HEAD], "big")
+        at += _HEAD + 256 * recent[at + 16] + recent[at + 17]
     return recent[:at]
 
 
@@ -58,4 +61,5 @@ def _pack(found: list[Entry]) -> Recent:
 
 def _entry(t_ms: int, event: str, offset: int) -> bytes:
     identity = event.encode()
-    return t_ms.to_bytes(8, "big") + offset.to_bytes(8, "big") + len(identity).to_bytes(2, "big") + identity
+    head: bytes = _pack_head(t_ms, offset, len(identity))
+    return head + identity

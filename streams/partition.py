@@ -8,7 +8,7 @@ Source: DESIGN 4, RULES 1.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Final
 
@@ -54,6 +54,10 @@ class Deadlines:
             heapq.heappush(self._times, due_ms)
         else:
             keys.append(key)
+
+    def any_by(self, now_ms: int) -> bool:
+        """Tell whether somebody is due at *now_ms*, or was."""
+        return bool(self._times) and self._times[0] <= now_ms
 
     def pop(self, now_ms: int) -> list[tuple[int, bytes]]:
         """Take out what is due at *now_ms*: (due, key), in no order, perhaps twice."""
@@ -128,11 +132,13 @@ class Partition:
         self.begin()
         return changed
 
-    def due(self, now_ms: int) -> Iterator[tuple[int, bytes]]:
+    def due(self, now_ms: int) -> list[tuple[int, bytes]]:
         """Take out who was said to be due at *now_ms*: (due, key), by key."""
+        if not self.deadlines.any_by(now_ms):
+            return []
         popped = self.deadlines.pop(now_ms)
         self._popped += popped
-        return iter(sorted(set(popped), key=lambda entry: (entry[1], entry[0])))
+        return sorted(set(popped), key=lambda entry: (entry[1], entry[0]))
 
     def origin(self, origin: Origin) -> int:
         """Give the number of an origin partition, a new one if it was never met."""

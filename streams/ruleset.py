@@ -53,7 +53,8 @@ class Plan:
     *steps* are the tags, each after those it refers to; *touched* those that
     an event name can change; *by_event* the counters of an event name;
     *evidence* the names whose latest ids are worth keeping; *of_newcomers*
-    those that can hold for somebody of whom nothing is known.
+    those that can hold for somebody of whom nothing is known; *welcoming*
+    these and those of *touched*.
     """
 
     brand: SetPlan | None
@@ -66,6 +67,7 @@ class Plan:
     matcher: Matcher = NO_WORDS
     counters: frozenset[int] = frozenset()
     of_newcomers: frozenset[str] = frozenset()
+    welcoming: dict[str, tuple[Step, ...]] = field(default_factory=dict)
 
     def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that one of the events *names* can change."""
@@ -75,6 +77,8 @@ class Plan:
 
     def steps_of_newcomer(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that can hold for a member whose first events here are *names*."""
+        if len(names) == 1:
+            return self.welcoming.get(next(iter(names)), ())
         return tuple(one for one in self.steps if one.name in self.of_newcomers or not one.tag.events.isdisjoint(names))
 
 
@@ -146,6 +150,7 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
             tags += of_set
     counters = [c for s in sets.values() if s is not None for c in s.counters]
     steps = tuple(Step(tag) for tag in tags)
+    of_newcomers = frozenset(one.name for one in steps if one.silence or one.referring or one.test.holds(BrandState(), 0))
     return Plan(
         sets["brand"],
         sets[ALLIANCE],
@@ -156,7 +161,8 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
         frozenset(name for tag in tags for name in _evidence(tag.test)),
         Matcher({c.id: c.words for c in counters if c.kind == "keywords"}),
         frozenset(c.id for c in counters),
-        frozenset(one.name for one in steps if one.silence or one.referring or one.test.holds(BrandState(), 0)),
+        of_newcomers,
+        {name: tuple(one for one in steps if one.name in of_newcomers or name in one.tag.events) for name in written.EVENT_NAMES},
     )
 
 

@@ -205,8 +205,12 @@ class Every(Test):
         self.clauses = clauses
 
     def check(self, state: BrandState, now_ms: int) -> Found:
-        found = [clause.check(state, now_ms) for clause in self.clauses]
-        return (all(one[0] for one in found), min((one[1] for one in found), default=NEVER))
+        every, due = True, NEVER
+        for clause in self.clauses:
+            holds, until = clause.check(state, now_ms)
+            every = every and holds
+            due = min(due, until)
+        return (every, due)
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.holds(state, now_ms)
@@ -222,8 +226,12 @@ class Some(Test):
         self.clauses = clauses
 
     def check(self, state: BrandState, now_ms: int) -> Found:
-        found = [clause.check(state, now_ms) for clause in self.clauses]
-        return (any(one[0] for one in found), min((one[1] for one in found), default=NEVER))
+        some, due = False, NEVER
+        for clause in self.clauses:
+            holds, until = clause.check(state, now_ms)
+            some = some or holds
+            due = min(due, until)
+        return (some, due)
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
         return self.holds(state, now_ms)

@@ -20,22 +20,27 @@ _SLOTS: Final = 4_096
 class Clockwork:
     """Numbers the buckets of one granularity; day buckets are those of *timezone*.
 
-    What was asked last is remembered: one event asks for the same two instants
-    some twenty times.
+    What was asked last of a zone is remembered: one event asks for the same
+    instant some twenty times.
     """
 
-    __slots__ = ("_numbers", "_offsets", "_zone", "grain_ms")
+    __slots__ = ("_asked_ms", "_number", "_offsets", "_zone", "grain_ms")
 
     def __init__(self, grain_ms: int, timezone: str) -> None:
         self.grain_ms = grain_ms
         self._zone = ZoneInfo(timezone) if grain_ms == DAY_MS and timezone != "UTC" else None
         self._offsets: dict[int, int] = {}
-        self._numbers: dict[int, int] = {}
+        self._asked_ms = -1
+        self._number = -1
 
     def bucket(self, t_ms: int) -> int:
         """Number the bucket that holds *t_ms*."""
-        number = self._numbers.get(t_ms)
-        return number if number is not None else self._number(t_ms)
+        if self._zone is None:
+            return t_ms // self.grain_ms
+        if t_ms != self._asked_ms:
+            self._number = (t_ms + self._offset(t_ms // _SLOT_MS)) // self.grain_ms
+            self._asked_ms = t_ms
+        return self._number
 
     def start(self, bucket: int) -> int:
         """Find the first instant (ms) of *bucket* or of a later one, where a zone skips midnight."""
@@ -47,13 +52,6 @@ class Clockwork:
         while self.bucket(start) < bucket:
             start += _SLOT_MS
         return start
-
-    def _number(self, t_ms: int) -> int:
-        if len(self._numbers) >= _SLOTS:
-            self._numbers.clear()
-        offset = 0 if self._zone is None else self._offset(t_ms // _SLOT_MS)
-        number = self._numbers[t_ms] = (t_ms + offset) // self.grain_ms
-        return number
 
     def _offset(self, slot: int) -> int:
         offset = self._offsets.get(slot)
