@@ -13,6 +13,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from agents.engine.takeover import MARKER, Restored, highest_applied, unpack
+from agents.engine.writer import LOG_LEVEL
 
 TRANSACTION_S = 30
 RESTORE_CHUNK = 10_000
@@ -29,6 +30,7 @@ class Changelog:
         producer = Producer(
             {
                 "bootstrap.servers": self.servers,
+                "log_level": LOG_LEVEL,
                 "transactional.id": f"{self.app_id}-{partition}",
                 "transaction.timeout.ms": TRANSACTION_S * 1000,
                 "linger.ms": 0,
@@ -45,6 +47,7 @@ class Changelog:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.servers,
+                "log_level": LOG_LEVEL,
                 "group.id": self.app_id,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

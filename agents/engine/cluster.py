@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from agents.engine.pipeline import Place
+from agents.engine.writer import LOG_LEVEL
 
 TIMEOUT_S = 30.0
 EARLIEST, LATEST = OffsetSpec.for_timestamp(-2), OffsetSpec.for_timestamp(-1)
@@ -33,7 +34,7 @@ class Cluster:
     """Look-ups, nothing that changes anything."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True})
+        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, "log_level": LOG_LEVEL})
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Describe the topics of *names* that exist."""

@@ -21,6 +21,7 @@ from agents.engine.linger import Linger
 from schemas.effects import Effect
 
 QUEUED_MESSAGES = 500_000
+LOG_LEVEL = 2  # librdkafka writes to stderr by itself: only what is fatal; the rest comes as errors
 POLL_S = 0.005
 POLL_EVERY = 1_000
 
@@ -47,6 +48,7 @@ class Writer:
         return Producer(
             {
                 "bootstrap.servers": self._servers,
+                "log_level": LOG_LEVEL,
                 "acks": "all",
                 "enable.idempotence": True,
                 "enable.gapless.guarantee": True,
@@ -145,7 +147,11 @@ class Writer:
                 self._sending.clear()
                 await self._sending.wait()
             before = self.outstanding
-            self._producer.poll(0)
+            try:
+                self._producer.poll(0)
+            except KafkaException as fatal:
+                self._failed(fatal)
+                return
             if self.outstanding < before:
                 self.progress_at = monotonic()
             if self.outstanding and not self._fence.is_open(boot_s()):
