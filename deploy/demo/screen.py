@@ -2,7 +2,9 @@
 
 import time
 from collections import Counter
+from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +14,8 @@ from agents.settings import Settings
 from deploy.demo.follower import Follower, Received
 from deploy.demo.publisher import Publisher
 from deploy.demo.shops import SHOPS, Shop
+
+COLUMNS: Final = ("events/s", "sent", "enriched", "tags in", "out", "copies", "refused")
 
 
 class Screen:
@@ -28,15 +32,16 @@ class Screen:
         passed, self._drawn = max(now - self._drawn, 0.001), now
         pages = [page for url in local_workers(self._settings).values() if (page := read_page(url))]
         duplicates = total(pages, "duplicates_total", "brand")
-        table = Table("brand", "events/s", "published", "enriched", "tags entered", "exited", "duplicates", "refused", "most held tags")
-        for column in table.columns[1:8]:
+        table = Table("brand", *COLUMNS, box=SIMPLE)
+        for column in table.columns[1:]:
             column.justify = "right"
         for shop in SHOPS:
             rate = (self._publisher.count(shop.slug) - self._before[shop.slug]) / passed
             self._before[shop.slug] = self._publisher.count(shop.slug)
             table.add_row(*self._row(shop, rate, int(duplicates.get((shop.slug,), 0))))
         lag = sum(total(pages, "lag_records").values())
-        return Group(table, Text(f"{now - self._began:3.0f} s   lag {lag:,.0f} records   {self._refusals()}"))
+        held = [Text(f" {shop.name}  {top_tags(self._follower.received[shop.slug], 4, ', ')}") for shop in SHOPS]
+        return Group(table, *held, Text(f"\n {now - self._began:3.0f} s   lag {lag:,.0f} records\n refused: {self._refusals()}"))
 
     def line(self) -> str:
         """Say the same in one line, for an output that is no terminal."""
@@ -47,13 +52,13 @@ class Screen:
         received = self._follower.received[shop.slug]
         counts = (self._publisher.count(shop.slug), len(received.enriched), received.entered, received.exited, duplicates)
         numbers = (f"{rate:,.0f}", *(f"{count:,}" for count in (*counts, len(received.letters))))
-        return f"{shop.name}\n{shop.slug}", *numbers, top_tags(received, 3)
+        return shop.name, *numbers
 
     def _refusals(self) -> str:
         reasons = Counter(reason for received in list(self._follower.received.values()) for reason in list(received.letters.values()))
         return "   ".join(f"{reason} {times}" for reason, times in reasons.most_common())
 
 
-def top_tags(received: Received, count: int) -> str:
+def top_tags(received: Received, count: int, separator: str = "\n") -> str:
     """Name the tags that most members hold."""
-    return "\n".join(f"{tag} {holders:,}" for tag, holders in received.holders.copy().most_common(count) if holders)
+    return separator.join(f"{tag} {holders:,}" for tag, holders in received.holders.copy().most_common(count) if holders)

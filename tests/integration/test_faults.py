@@ -27,8 +27,8 @@ from tests.integration.crew import Crew, Worker, eventually
 from tests.oracle import rules as oracle_rules
 
 RULES = Path(__file__).parents[2] / "deploy" / "demo" / "rules"
-EVENTS = 3_000
-SECONDS = 6.0
+EVENTS = 2_500
+SECONDS = 4.5
 FAULTS = 5
 WILD = Mix(duplicates=0.02, refused=0.01, late=0.05, shuffled=0.1, old=0.02)
 
