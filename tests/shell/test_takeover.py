@@ -15,6 +15,8 @@ from agents.engine.takeover import (
     Restored,
     Taken,
     highest_applied,
+    pack,
+    renewed,
     take_over,
     unpack,
 )
@@ -81,6 +83,13 @@ def test_it_refuses_what_would_lose_or_repeat(restored: Restored, log: Log, says
     assert says in str(refusal)
     assert "huiliu reset" in str(refusal)
     assert asked[-1] == Commit({PROBE: None}), "only whoever still holds the fence may judge"
+
+
+def test_a_reset_forgets_every_state_and_begins_a_later_epoch_at_what_is_left() -> None:
+    marker, records = renewed(Restored({b"k": stamp(9, b""), b"\0counters": stamp(9, b"")}, MARKED, 9), OTHER_ID, 8, 40, 1)
+    assert marker == Marker(40, 0, OTHER_ID, 8, 4)
+    assert records == {b"k": None, b"\0counters": None, MARKER: pack(marker)}
+    assert renewed(Restored({}, None, -1), ID, 8, 0, 7)[0].epoch == 7
 
 
 def test_the_edges_are_fine() -> None:

@@ -1,0 +1,103 @@
+"""``huiliu reset STAGE``: a stage begun anew, where its states can't go on."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka.admin import AdminClient
+from rich.progress import track
+
+from agents import control, intake, members
+from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
+from agents.clients import librdkafka
+from agents.engine import reset
+from agents.settings import Settings
+from schemas import topics
+from streams.partition import carried
+
+ANSWER_S = 30.0
+
+
+class Stage(StrEnum):
+    """What can be begun anew."""
+
+    INTAKE = "intake"
+    MEMBERS = "members"
+    CONTROL = "control"
+
+
+TARGETS = {
+    Stage.MEMBERS: reset.Target(members.APP_ID, topics.MEMBERS, topics.changelog(members.APP_ID, members.TABLE)),
+    Stage.CONTROL: reset.Target(control.APP_ID, topics.RULES, topics.changelog(control.APP_ID, control.TABLE)),
+}
+CONSEQUENCES = {
+    Stage.INTAKE: "Brands' topics are read from their beginnings; members drop what they had already.",
+    Stage.MEMBERS: "All members' states are forgotten and folded again from what the log holds (7 days). "
+    "CRMs get it all again in a new epoch, each record under the id that it had.",
+    Stage.CONTROL: "All rule sets are sent to the members again, who drop those that they have.",
+}
+
+
+def begin(
+    context: typer.Context,
+    stage: Annotated[Stage, typer.Argument(help="Which stage.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a stage anew from what its input holds; its workers must be stopped.
+
+    A worker that refuses to start says when this is the way on.
+
+    Example: huiliu reset members --yes
+    """
+    settings = settings_of(context)
+    settings.bootstrap()
+    group = intake.APP_ID if stage is Stage.INTAKE else TARGETS[stage].app_id
+    if _alive(settings, group):
+        fail(f"{stage}: workers of it are running; stop them first")
+    if not yes:
+        err.print(CONSEQUENCES[stage], highlight=False)
+        typer.confirm(f"Begin {stage} anew?", abort=True, err=True)
+    begun = [] if stage is Stage.INTAKE else _begin(settings, TARGETS[stage])
+    _forget_commits(settings, group)
+    if as_json:
+        print_json([one._asdict() for one in begun])
+        return
+    out.print(f"{stage} begins anew.", highlight=False)
+    if begun:
+        states, epoch = sum(one.states for one in begun), max(one.epoch for one in begun)
+        out.print(f"{len(begun)} partitions, {states:,} states forgotten, epoch {epoch}.", highlight=False)
+
+
+def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
+    servers = settings.bootstrap()
+    try:
+        topic, ends = asyncio.run(reset.inputs(servers, target))
+        return [
+            reset.begin_anew(servers, target, partition, topic, ends[partition], carried)
+            for partition in track(range(topic.partitions), "forgetting", console=err, transient=True)
+        ]
+    except (LookupError, KafkaException) as problem:
+        fail(str(problem))
+
+
+def _alive(settings: Settings, group: str) -> bool:
+    """Tell whether anyone is in *group*; one that Kafka does not know has nobody."""
+    described = AdminClient(librdkafka(settings)).describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
+    return described.state not in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
+
+
+def _forget_commits(settings: Settings, group: str) -> None:
+    """Let the group forget what it committed; a group that is not there has nothing to forget."""
+    admin = AdminClient(librdkafka(settings))
+    known = {one.group_id for one in admin.list_consumer_groups(request_timeout=ANSWER_S).result().valid}
+    if group in known:
+        admin.delete_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("reset")(begin)
