@@ -17,7 +17,7 @@ import msgspec
 from schemas.envelope import Origin, Terms
 from schemas.fold import STAMP
 from schemas.rules import ALLIANCE
-from schemas.state import NEVER, Book, Rules, due_of, pack
+from schemas.state import NEVER, Book, CounterEntry, Rules, due_of, pack
 from streams import ruleset
 from streams.ruleset import NOTHING, Plan
 
@@ -187,6 +187,23 @@ class Partition:
             plan = ruleset.plan(of_brand, shared) if of_brand or shared else NOTHING
             self._plans[brand] = plan
         return plan
+
+
+def carried(key: bytes, packed: bytes, position: int) -> bytes | None:
+    """Say what of a state goes over when the partition is folded anew from *position*: rule sets, nothing else.
+
+    A log that is whole holds them itself, where they belong.  Where its
+    beginning is gone they may be gone with it: then they stand from there on,
+    and every counter begins anew.
+    """
+    if not position or not key.startswith(_RULES):
+        return None
+    rules = _rules.decode(packed[STAMP:])
+    before = position - 1
+    rules.counters = {known: CounterEntry(entry.id, before, 0) for known, entry in rules.counters.items()}
+    rules.half_lives = [(0, half_life) for _, half_life in rules.half_lives[-1:]]
+    rules.scored_since = before
+    return pack(before, rules)
 
 
 def _name(key: bytes, prefix: bytes) -> str:
