@@ -151,16 +151,6 @@ def contradiction(marker: Marker, applied: int, log: Log) -> str | None:
     return None
 
 
-def renewed(restored: Restored, topic_id: bytes, partitions: int, begin: int, least_epoch: int) -> tuple[Marker, dict[bytes, bytes | None]]:
-    """Say what makes a partition begin anew at *begin*: no states, and an epoch that receivers take for a later one.
-
-    The epoch is one more than the marker's, and at least *least_epoch*.
-    """
-    epoch = max(least_epoch, restored.marker.epoch + 1 if restored.marker else 1)
-    marker = Marker(begin, 0, topic_id, partitions, epoch)
-    return marker, {**dict.fromkeys(restored.states), MARKER: pack(marker)}
-
-
 def highest_applied(states: dict[bytes, bytes]) -> int:
     """Find the last offset that any of *states* has applied; -1 without states."""
     return stamped_offset(max((state[:STAMP] for state in states.values()), default=b"")) if states else -1
@@ -168,5 +158,5 @@ def highest_applied(states: dict[bytes, bytes]) -> int:
 
 __all__ = [
     "MARKER", "REBUILD", "Answer", "CannotStart", "Commit", "Fence", "Inspect", "Log", "Marker", "Request", "Restore", "Restored", "Taken",
-    "contradiction", "highest_applied", "no_beginning", "pack", "renewed", "take_over", "unpack",
+    "contradiction", "highest_applied", "no_beginning", "pack", "take_over", "unpack",
 ]  # fmt: skip

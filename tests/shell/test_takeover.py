@@ -2,6 +2,8 @@
 
 import pytest
 
+from agents.engine.cluster import Ends, Topic
+from agents.engine.reset import plan
 from agents.engine.takeover import (
     MARKER,
     PROBE,
@@ -16,7 +18,6 @@ from agents.engine.takeover import (
     Taken,
     highest_applied,
     pack,
-    renewed,
     take_over,
     unpack,
 )
@@ -29,12 +30,12 @@ LOG = Log(ID, 16, 20, 200, 100)
 
 def carry_out(restored: Restored, log: Log) -> tuple[Taken | CannotStart, list[object]]:
     """Answer the plan's requests, and note them."""
-    plan = take_over("members [3]")
+    steps = take_over("members [3]")
     asked: list[object] = []
     answer: Restored | Log | None = None
     try:
         while True:
-            request = plan.send(answer)
+            request = steps.send(answer)
             asked.append(request)
             answer = restored if isinstance(request, Restore) else log if isinstance(request, Inspect) else None
     except StopIteration as end:
@@ -86,10 +87,11 @@ def test_it_refuses_what_would_lose_or_repeat(restored: Restored, log: Log, says
 
 
 def test_a_reset_forgets_every_state_and_begins_a_later_epoch_at_what_is_left() -> None:
-    marker, records = renewed(Restored({b"k": stamp(9, b""), b"\0counters": stamp(9, b"")}, MARKED, 9), OTHER_ID, 8, 40, 1)
+    kept = {b"\0rules:acme": stamp(39, b"rules")}
+    restored = Restored({b"k": stamp(9, b""), b"\0rules:acme": stamp(9, b"rules")}, MARKED, 9)
+    marker, records = plan(restored, Topic(OTHER_ID, 8), Ends(40, 90), lambda key, _state, _position: kept.get(key))
     assert marker == Marker(40, 0, OTHER_ID, 8, 4)
-    assert records == {b"k": None, b"\0counters": None, MARKER: pack(marker)}
-    assert renewed(Restored({}, None, -1), ID, 8, 0, 7)[0].epoch == 7
+    assert records == {b"k": None, **kept, MARKER: pack(marker)}
 
 
 def test_the_edges_are_fine() -> None:
