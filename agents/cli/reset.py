@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from confluent_kafka import ConsumerGroupState, KafkaException
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.progress import track
 
@@ -86,7 +86,13 @@ def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
 
 def _alive(settings: Settings, group: str) -> bool:
     """Tell whether anyone is in *group*; one that Kafka does not know has nobody."""
-    described = AdminClient(librdkafka(settings)).describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
+    admin = AdminClient(librdkafka(settings))  # one without a name would end before it is answered
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
+    except KafkaException as refused:
+        if refused.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return False
+        raise
     return described.state not in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
 
 
