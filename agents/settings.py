@@ -74,7 +74,6 @@ class Settings(BaseModel):
     linger_ms: int = Field(default=5, ge=0, le=1000, description="longest wait for a fuller batch to Kafka when there is little to send")
     max_linger_ms: int = Field(default=100, ge=0, le=1000, description="the same when there is much, for many brands")
     tick_s: float = Field(default=10, ge=0.1, le=3600, description="time between two ticks, by which tags expire without events")
-    manifest_s: float = Field(default=3600, ge=1, description="time between two manifests of a brand's CRM topic, by the partition's clock")
     watchdog_s: float = Field(default=60, ge=1, description="lag without progress for that long ends the worker")
     stop_timeout_s: float = Field(default=10, ge=0.1, le=300, description="longest time in which a stop makes work in flight durable")
     http_host: str = Field(default="127.0.0.1", description="where /metrics and /health listen")
