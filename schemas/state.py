@@ -103,9 +103,12 @@ class Message(Struct, array_like=True):
 
 
 class Talk(Struct, array_like=True):
-    """A member's last messages at a brand, latest last, and the recalls whose message has not come yet."""
+    """A member's last messages at a brand, latest last, and the recalls whose message has not come yet.
 
-    messages: list[Message] = field(default_factory=list)
+    Each message is packed by ``pack_message``: one that is added leaves the others as they are.
+    """
+
+    messages: list[bytes] = field(default_factory=list)
     recalled: list[bytes] = field(default_factory=list)
 
 
@@ -197,6 +200,7 @@ NEVER: Final = (1 << 63) - 1
 _encode = msgspec.msgpack.Encoder().encode
 _members = msgspec.msgpack.Decoder(Member)
 _talks = msgspec.msgpack.Decoder(Talk)
+_messages = msgspec.msgpack.Decoder(Message)
 _all_orders = msgspec.msgpack.Decoder(Orders)
 _orders = msgspec.msgpack.Decoder(Order)
 
@@ -239,6 +243,16 @@ def pack_orders(orders: Orders) -> bytes:
 def unpack_orders(packed: bytes) -> Orders:
     """Decode what ``pack_orders`` wrote; nothing where there was never an order."""
     return _all_orders.decode(packed) if packed else {}
+
+
+def pack_message(message: Message) -> bytes:
+    """Pack one message; its key is in the packed bytes as it is."""
+    return _encode(message)
+
+
+def unpack_message(packed: bytes) -> Message:
+    """Decode what ``pack_message`` wrote."""
+    return _messages.decode(packed)
 
 
 def pack_talk(talk: Talk) -> bytes:

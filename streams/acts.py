@@ -25,9 +25,11 @@ from schemas.state import (
     StatusRecord,
     Talk,
     order_last_ms,
+    pack_message,
     pack_order,
     pack_orders,
     pack_talk,
+    unpack_message,
     unpack_order,
     unpack_orders,
     unpack_talk,
@@ -153,7 +155,8 @@ class Acts:
         kept = unpack_orders(state.orders)
         packed = kept.get(order_facts.order_id)
         order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
-        before, spent_before = orders.contributions(order), orders.counts(order)
+        alone = order_facts.status if orders.independent(order, order_facts) else None
+        before, spent_before = orders.contributions(order, alone), orders.counts(order)
         record = StatusRecord(
             order_facts.version,
             event.time_ms,
@@ -166,7 +169,7 @@ class Acts:
             order_facts.lines,
         )
         orders.take(order, order_facts, record)
-        self._replace(state, before, orders.contributions(order))
+        self._replace(state, before, orders.contributions(order, alone))
         if name not in self.counted:
             self.counted.append(name)
         if order_facts.status == orders.REFUNDED:
@@ -219,7 +222,7 @@ class Acts:
         talk = unpack_talk(state.talk)
         key = message_key(self.keys, chat)
         if chat.msgtype == "recall":
-            _push(talk.messages, Message(key, "", event.time_ms, self.offset, 0.0, 0.0, "", ()))
+            _push(talk.messages, pack_message(Message(key, "", event.time_ms, self.offset, 0.0, 0.0, "", ())))
             self._recall(state, talk, recall_key(self.keys, chat), chat.direction)
         else:
             self._say(state, talk, key, event, chat)
@@ -233,7 +236,7 @@ class Acts:
         act = self._act(event, name)
         recalled = _directed(key, chat.direction) in talk.recalled
         message = Message(key, "" if recalled else name, act.time_ms, act.offset, act.weight, act.alliance_weight, act.id, matched)
-        _push(talk.messages, message)
+        _push(talk.messages, pack_message(message))
         if recalled:
             self.counted.append(name)
         else:
@@ -242,9 +245,12 @@ class Acts:
 
     def _recall(self, state: BrandState, talk: Talk, key: bytes, direction: str) -> None:
         """Take the message *key* of *direction* out; one that has not come yet will count nowhere when it comes."""
-        for index, message in enumerate(talk.messages):
+        for index, packed in enumerate(talk.messages):
+            if key not in packed:
+                continue
+            message = unpack_message(packed)
             if message.key == key and message.name == f"chat.{direction}":
-                talk.messages[index] = Message(key, "", message.time_ms, message.offset, 0.0, 0.0, "", ())
+                talk.messages[index] = pack_message(Message(key, "", message.time_ms, message.offset, 0.0, 0.0, "", ()))
                 self._count_out(state, _said(message))
                 self._count_keywords(state, message, -1)
                 return
@@ -275,7 +281,9 @@ def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction
             return packed is not None and orders.known(unpack_order(packed), order)
         case facts.Chat() as chat:
             key = message_key(keys, chat)
-            return key in state.talk and any(message.key == key for message in unpack_talk(state.talk).messages)
+            return key in state.talk and any(
+                key in packed and unpack_message(packed).key == key for packed in unpack_talk(state.talk).messages
+            )
         case facts.Coupon(status=status, reward_id=str(reward_id)):
             key = coupon_key(keys, reward_id, status)
             return dedupe.find(state.coupons, len(key), key) >= 0

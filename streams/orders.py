@@ -138,13 +138,18 @@ def counts(order: Order) -> tuple[bool, str, int]:
     return True, paid.currency, max(0, paid.total_minor - refunded_minor(order, paid.currency))
 
 
-def contributions(order: Order) -> dict[str, Contribution]:
-    """List what *order* counts for, by status.  Refunds count for themselves, when they come (``refund``)."""
+def independent(order: Order, facts: Facts) -> bool:
+    """Tell whether *facts* can change what their own status counts for and no other: nothing was cancelled or refunded, nor is now."""
+    return not order.refunds and CANCELLED not in order.statuses and facts.status != CANCELLED and facts.status != REFUNDED
+
+
+def contributions(order: Order, alone: str | None = None) -> dict[str, Contribution]:
+    """List what *order* counts for, by status; *alone* that of one status.  Refunds count for themselves, when they come (``refund``)."""
     gone = void(order)
     returned = _returned(order)
     found: dict[str, Contribution] = {}
     for status, record in order.statuses.items():
-        if gone and status not in KEEPS:
+        if (alone is not None and status != alone) or (gone and status not in KEEPS):
             continue
         lines = record.lines
         if returned and status not in KEEPS:
