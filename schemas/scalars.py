@@ -22,6 +22,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SECONDS: Final = tuple(f"{second:02d}." for second in range(60))
 _MILLIS: Final = tuple(f"{milli:03d}Z" for milli in range(1000))
+_MS_OF_SECONDS: Final = {text: 1000 * second for second, text in enumerate(_SECONDS)}
+_MS_OF_MILLIS: Final = {text: milli for milli, text in enumerate(_MILLIS)}
 _LONGEST_AMOUNT: Final = 32
 _MOST: Final = 10**MOST_DIGITS - 1
 
@@ -62,10 +64,24 @@ def parse_instant(text: str) -> Instant | None:
     """Read an RFC 3339 date and time with its zone; None for anything else.
 
     What is finer than a millisecond is cut off.  A leap second is the first
-    second of the next minute.
+    second of the next minute.  The spelling that most systems write, ours too,
+    is put together from parts: a third of the time, once an event.
 
     Source: CONTRACT 2.
     """
+    seconds, millis = _MS_OF_SECONDS.get(text[17:20]), _MS_OF_MILLIS.get(text[20:])
+    if seconds is not None and millis is not None:
+        minute = _minute_of(text[:17])
+        return None if minute is None else minute + seconds + millis
+    return _parse_any(text)
+
+
+@lru_cache(maxsize=16_384)
+def _minute_of(text: str) -> Instant | None:
+    return _parse_any(f"{text}00.000Z")
+
+
+def _parse_any(text: str) -> Instant | None:
     if not _shaped(text):
         return None
     try:
@@ -89,10 +105,10 @@ def _shaped(text: str) -> bool:
 def _parse_rarer(text: str) -> Instant | None:
     """Read what Python does not: letters in lower case, and the leap second."""
     if "t" in text or "z" in text:
-        return parse_instant(text.replace("t", "T").replace("z", "Z"))
+        return _parse_any(text.replace("t", "T").replace("z", "Z"))
     if text[14:19] != "59:60":
         return None
-    before = parse_instant(f"{text[:17]}59{text[19:]}")
+    before = _parse_any(f"{text[:17]}59{text[19:]}")
     return None if before is None else before + 1000
 
 

@@ -77,7 +77,8 @@ def normalised(mobile: bool, stated: str) -> str:
 
 
 def _national(number: str) -> str:
-    digits = "".join(str(int(digit)) for digit in number if digit.isdecimal())
+    plain = number.isascii() and number.isdecimal()
+    digits = number if plain else "".join(str(int(digit)) for digit in number if digit.isdecimal())
     digits = digits.removeprefix("00")
     if len(digits) == 13 and digits.startswith(_CHINA):
         digits = digits[2:]
