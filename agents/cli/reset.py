@@ -33,9 +33,11 @@ TARGETS = {
     Stage.CONTROL: reset.Target(control.APP_ID, topics.RULES, topics.changelog(control.APP_ID, control.TABLE)),
 }
 CONSEQUENCES = {
-    Stage.INTAKE: "Brands' topics are read from their beginnings; members drop what they had already.",
+    Stage.INTAKE: "Brands' topics are read from their beginnings. A member drops what it had from the last 8 partitions that it came "
+    "from, and what is among the brand's last 64; older clicks and shares from elsewhere count again.",
     Stage.MEMBERS: "All members' states are forgotten and folded again from what the log holds (7 days). "
-    "CRMs get it all again in a new epoch, each record under the id that it had.",
+    "CRMs get it all again in a new epoch, each record under the id that it had; what was before (consent, too) is gone. "
+    "If the topic was made again, `huiliu reset control` must follow: it sends the rules anew.",
     Stage.CONTROL: "All rule sets are sent to the members again, who drop those that they have.",
 }
 

@@ -197,6 +197,7 @@ class KeyedBackend:
         except KafkaException as error:
             raise Overtaken(f"{place.topic} [{place.partition}]: {error}") if is_fenced(error) else error from None
         self._observer.committed(place.topic, place.partition, len(transaction.states), monotonic() - began)
+        self._observer.size(place.partition, len(table.states), table.size)
         if self._stage.on_durable is not None:
             self._stage.on_durable(Durable(place.partition, old.epoch, transaction.position, transaction.clock_ms, transaction.states))
 
