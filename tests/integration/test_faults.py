@@ -56,7 +56,7 @@ class Street:
     """Shops of their own for one run, with the demo's rules."""
 
     def __init__(self, crew: Crew, seed: int) -> None:
-        self.settings = crew.settings
+        self.crew, self.settings = crew, crew.settings
         self.shops = tuple(shop._replace(slug=f"{shop.slug}-{seed}") for shop in SHOPS[seed % 3 :][:2])
         self.slugs = [shop.slug for shop in self.shops]
         self.rules = [_rules_of(shop).replace(f"brand: {shop.slug.rsplit('-', 1)[0]}", f"brand: {shop.slug}") for shop in self.shops]
@@ -90,6 +90,7 @@ class Street:
             return {partition: extent.end for partition, extent in log.extents().items()}
 
     def _rules_since(self, before: dict[int, int]) -> int:
+        self.crew.tend()
         with TopicLog(self.settings, topics.MEMBERS) as log:
             new = [entry for partition, end in before.items() for entry in log.read(partition, end)]
         return sum(isinstance(envelope.decode(entry.value or b""), envelope.RulesSet) for entry in new)
