@@ -103,7 +103,10 @@ def figures(events: int, drains: dict[str, Drain], calibration: tuple[float, flo
 
 
 def _where(each: Drain, events: int) -> dict[str, float]:
-    """Split a worker's CPU: the fold, the rest of its loop (reading, handing over to the writer), each kind of thread."""
+    """Split a worker's CPU: the fold, the rest of its loop (reading, handing over to the writer), each kind of thread.
+
+    The fold is taken by the wall clock, so what preempted it counts as fold on a busy machine.
+    """
     by_thread = {name: round(spent / events * 1e6, 2) for name, spent in each.work.by_thread.items()}
     loop = by_thread.pop("loop", 0.0)
     fold = round(min(loop, each.fold_s / events * 1e6), 2)
