@@ -5,6 +5,7 @@ The stages do not use this: theirs is the engine.
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -17,6 +18,7 @@ from agents.settings import BadSettings, Settings
 REACH_S: Final = 10.0
 DELIVER_S: Final = 60.0
 POLL_S: Final = 0.2
+LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -127,7 +129,16 @@ class TopicLog:
         return tuple(sorted(found.partitions))
 
     def _extent(self, partition: int) -> Extent:
-        watermarks = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=REACH_S)
+        """Ask the partition's leader; one that was made or moved a moment ago has none yet, or another than the client knows."""
+        deadline = monotonic() + REACH_S
+        while True:
+            try:
+                watermarks = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=REACH_S)
+                break
+            except KafkaException as error:
+                if error.args[0].code() not in LEADERLESS or monotonic() > deadline:
+                    raise
+                self._consumer.list_topics(self.topic, timeout=REACH_S)  # learns who leads now
         if watermarks is None:
             raise BadSettings(f"{self.topic}: partition {partition} does not answer")
         return Extent(*watermarks)
