@@ -21,7 +21,7 @@ from schemas.state import BrandState, CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
 from streams.keywords import NO_WORDS, Matcher
-from streams.tags import AnyValues, AtLeast, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test
+from streams.tags import AnyValues, AtLeast, Combined, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test
 from streams.windows import window
 
 HALF_LIVES: Final = 16
@@ -288,7 +288,7 @@ def _evidence(test: Test) -> Iterable[str]:
             return counter.events
         case Silence(events=events) | Engaged(events=events):
             return events
-        case Every(clauses=clauses) | Some(clauses=clauses):
+        case Combined(clauses=clauses):
             return [name for clause in clauses for name in _evidence(clause)]
         case _:
             return ()

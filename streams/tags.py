@@ -198,11 +198,21 @@ class Refers(Test):
         return []
 
 
-class Every(Test):
-    """``all``."""
+class Combined(Test):
+    """Several clauses as one; whatever speaks for one of them speaks for it."""
 
     def __init__(self, clauses: tuple[Test, ...]) -> None:
         self.clauses = clauses
+
+    def value(self, state: BrandState, now_ms: int) -> Evidence:
+        return self.holds(state, now_ms)
+
+    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
+        return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
+
+
+class Every(Combined):
+    """``all``."""
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         every, due = True, NEVER
@@ -212,18 +222,9 @@ class Every(Test):
             due = min(due, until)
         return (every, due)
 
-    def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.holds(state, now_ms)
 
-    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
-        return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
-
-
-class Some(Test):
+class Some(Combined):
     """``any``."""
-
-    def __init__(self, clauses: tuple[Test, ...]) -> None:
-        self.clauses = clauses
 
     def check(self, state: BrandState, now_ms: int) -> Found:
         some, due = False, NEVER
@@ -232,12 +233,6 @@ class Some(Test):
             some = some or holds
             due = min(due, until)
         return (some, due)
-
-    def value(self, state: BrandState, now_ms: int) -> Evidence:
-        return self.holds(state, now_ms)
-
-    def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
-        return [entry for clause in self.clauses for entry in clause.recent(state, now_ms)]
 
 
 class Negated(Test):
@@ -280,7 +275,7 @@ class Tag:
 
 def _refers(test: Test) -> bool:
     match test:
-        case Every(clauses=clauses) | Some(clauses=clauses):
+        case Combined(clauses=clauses):
             return all(_refers(clause) for clause in clauses)
         case Negated(clause=clause):
             return _refers(clause)
