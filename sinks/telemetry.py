@@ -106,11 +106,6 @@ class Telemetry:
         self._brands.inc()
         self.log.info("brand taken up", brand=brand)
 
-    def rules_published(self, owner: str, version: int) -> None:
-        """A rule set was sent to all partitions."""
-        self._rules.labels(owner).set(version)
-        self.log.info("rules published", owner=owner, version=version)
-
     def decided(self, decisions: Sequence[Decision]) -> None:
         """The members fold came to *decisions*: count a batch in one pass, for it runs on the hot path.
 
@@ -255,7 +250,6 @@ class Telemetry:
         self._tags = self._counter("tags", "tags entered and exited by members", "brand", "change")
         self._manifests = self._counter("manifests", "manifests sent to the CRM", "brand")
         self._brands = self._counter("brands_taken_up", "brands that intake took up")
-        self._rules = self._gauge("rules_version", "version of the rule set that stands", "owner")
 
     def _make_of_engine(self) -> None:
         self._batches = self._counter("batches", "batches folded", "topic")
