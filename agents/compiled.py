@@ -1,4 +1,4 @@
-"""The folds as machine code: ``streams`` and the CRM sink, compiled by mypyc from the very sources that are read and tested.
+"""The folds as machine code: ``streams``, their states and the CRM sink, compiled by mypyc from the very sources that are tested.
 
 ``make setup`` builds a copy of the packages (``python -m agents.compiled``) in
 a folder named after a digest of the sources; ``huiliu`` puts it before them on
@@ -24,7 +24,7 @@ STREAMS: Final = (
     "acts cloudevent consent counters decode dedupe engagement evidence facts flaws identity intake invalid keys keywords member "
     "orders packed partition ruleset tags view windows"
 ).split()
-MODULES: Final = (*(f"streams/{module}.py" for module in STREAMS), "sinks/crm.py")
+MODULES: Final = (*(f"streams/{module}.py" for module in STREAMS), "schemas/member_state.py", "schemas/scalars.py", "sinks/crm.py")
 """What runs for each event; rule files are read too seldom to matter."""
 PACKAGES: Final = ("schemas", "sinks", "streams")
 """What is compiled, and what that is compiled against."""
@@ -38,7 +38,7 @@ setup(name="folds", packages=[], ext_modules=mypycify(sys.argv.pop(1).split(), o
 
 
 def activate() -> bool:
-    """Let imports of ``streams`` and ``sinks`` find the compiled packages, if they are of the present sources; call it before the first."""
+    """Let imports find the compiled packages, if they are of the present sources; call it before the first of them."""
     folder = _folder()
     if not folder.is_dir():
         return False
@@ -59,7 +59,6 @@ def build() -> None:
             shutil.copytree(root / package, work / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         command = [sys.executable, "-c", _BUILD, " ".join(MODULES), "build_ext", "--inplace", "--quiet"]
         subprocess.run(command, cwd=work, check=True, stdout=subprocess.PIPE, env={**os.environ, "CFLAGS": "-g0"})
-        shutil.rmtree(work / "schemas")
         shutil.rmtree(work / "build")
         for stale in folder.parent.iterdir():
             if stale != Path(temporary):

@@ -10,7 +10,7 @@ from agents.settings import Settings
 from agents.topic_log import TopicLog
 from schemas import topics
 from schemas.events import Identity
-from schemas.state import unpack_member
+from schemas.member_state import unpack_member
 from streams.identity import RANKING, identify
 from streams.keys import Keys
 from streams.member_card import MemberCard, card

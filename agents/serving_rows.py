@@ -1,8 +1,8 @@
 """From a packed member to rows of the serving copy, by the fold's own rules and terms."""
 
 from schemas.fold import stamped_offset
+from schemas.member_state import unpack_member
 from schemas.scalars import instant_text
-from schemas.state import unpack_member
 from sinks.redis import Row, TagSince, Version
 from streams.keys import Keys
 from streams.partition import Partition

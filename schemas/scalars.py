@@ -4,7 +4,6 @@ Source: CONTRACT 2 and 3.
 """
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -25,6 +24,10 @@ _MILLIS: Final = tuple(f"{milli:03d}Z" for milli in range(1000))
 _MS_OF_SECONDS: Final = {text: 1000 * second for second, text in enumerate(_SECONDS)}
 _MS_OF_MILLIS: Final = {text: milli for milli, text in enumerate(_MILLIS)}
 _LONGEST_AMOUNT: Final = 32
+_KNOWN_MINUTES: Final = 65_536
+_minutes: Final[dict[str, Instant]] = {}
+_minute_texts: Final[dict[int, str]] = {}
+"""Minutes by their text, and the other way: few of them are met often.  Emptied when full."""
 _MOST: Final = 10**MOST_DIGITS - 1
 
 
@@ -76,9 +79,13 @@ def parse_instant(text: str) -> Instant | None:
     return _parse_any(text)
 
 
-@lru_cache(maxsize=16_384)
 def _minute_of(text: str) -> Instant | None:
-    return _parse_any(f"{text}00.000Z")
+    found = _minutes.get(text)
+    if found is None and (found := _parse_any(f"{text}00.000Z")) is not None:
+        if len(_minutes) >= _KNOWN_MINUTES:
+            _minutes.clear()
+        _minutes[text] = found
+    return found
 
 
 def _parse_any(text: str) -> Instant | None:
@@ -118,6 +125,10 @@ def instant_text(instant: Instant) -> str:
     return _minute_text(instant // 60_000) + _SECONDS[rest // 1000] + _MILLIS[rest % 1000]
 
 
-@lru_cache(maxsize=65_536)
 def _minute_text(minute: int) -> str:
-    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")
+    text = _minute_texts.get(minute)
+    if text is None:
+        if len(_minute_texts) >= _KNOWN_MINUTES:
+            _minute_texts.clear()
+        text = _minute_texts[minute] = (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")
+    return text

@@ -1,12 +1,7 @@
-"""What is remembered: the packed states of the members stage.
+"""What is remembered beside and within a member (``schemas/member_state``): orders, messages, books, rule sets.
 
-Everything is a msgpack array, so that a member is a few hundred bytes and a
-decode takes about two microseconds.  Times are integer milliseconds since 1970
-UTC, buckets are numbers of minutes, hours or local days (``streams/windows``),
+Everything is a msgpack array.  Times are integer milliseconds since 1970 UTC,
 money is in minor units.
-
-The fold rewrites these in the batch's working set only; what is committed is
-the packed form.
 
 Source: DESIGN 3 and 4, RULES 2 to 4, CONTRACT 2 and 5.
 """
@@ -16,8 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from schemas.envelope import Consent, Line, RefundLine, Terms
-from schemas.fold import STAMP, stamp
+from schemas.envelope import Line, RefundLine, Terms
+from schemas.fold import stamp
 
 MARKS: Final = 8
 RING: Final = 64
@@ -27,25 +22,6 @@ ORDERS: Final = 1_000
 KEPT_MS: Final = 400 * 86_400_000
 ID_HASH: Final = 6
 BODY_HASH: Final = 4
-
-Buckets = dict[int, int]
-Recent = bytes
-"""Up to five (event time, event id, offset), latest first, packed by ``streams/evidence``: most are never looked at."""
-
-
-class Value(Struct, array_like=True):
-    """One value of a ``top`` or ``distinct`` counter: how often in each bucket, and the latest events that had it."""
-
-    buckets: Buckets
-    recent: Recent
-
-
-class Score(Struct, array_like=True):
-    """Engagement as one number: its *value* at the landmark *at_ms*, from which it decays; *events* that it holds."""
-
-    value: float = 0.0
-    at_ms: int = 0
-    events: int = 0
 
 
 class StatusRecord(Struct, array_like=True, frozen=True):
@@ -112,48 +88,6 @@ class Talk(Struct, array_like=True):
     recalled: list[bytes] = field(default_factory=list)
 
 
-class BrandState(Struct, array_like=True):
-    """What one brand has seen of a member.
-
-    *tags* are those that hold, by name, with the clock at which each was
-    entered; *withheld* says that the CRM has been told of none.  *counts* and
-    *values* are by counter id (``streams/ruleset``); *recent* by event name or
-    counter id.  *ids* is a ring of id and body hashes, *coupons* of natural
-    keys.  *order_count* and *spend* (by currency) add up *orders*, a packed
-    ``Orders``; *pruned_day* (UTC) is the day of the last look for old ones.
-    *talk* is a packed ``Talk``.  Times: 0 = never.
-    """
-
-    first_ms: int = 0
-    click_ms: int = 0
-    share_ms: int = 0
-    order_ms: int = 0
-    chat_ms: int = 0
-    active_ms: int = 0
-    withheld: bool = False
-    tags: dict[str, int] = field(default_factory=dict)
-    counts: dict[int, Buckets] = field(default_factory=dict)
-    values: dict[int, dict[str, Value]] = field(default_factory=dict)
-    recent: dict[str | int, Recent] = field(default_factory=dict)
-    score: Score | None = None
-    alliance: Score | None = None
-    ids: bytes = b""
-    coupons: bytes = b""
-    order_count: int = 0
-    spend: dict[str, int] = field(default_factory=dict)
-    orders: bytes = b""
-    pruned_day: int = 0
-    talk: bytes = b""
-    consent: Consent | None = None
-
-
-class Member(Struct, array_like=True):
-    """A member: marks by origin number (least recent first), and what each brand has seen."""
-
-    marks: dict[int, int] = field(default_factory=dict)
-    brands: dict[str, BrandState] = field(default_factory=dict)
-
-
 class Book(Struct, array_like=True):
     """What a brand has been sent from a partition: its sequence, and what the next manifest will state.
 
@@ -193,31 +127,11 @@ class Rules(Struct, array_like=True):
     scored_since: int = -1
 
 
-DUE: Final = 8
-BODY: Final = STAMP + DUE
-NEVER: Final = (1 << 63) - 1
-
 _encode = msgspec.msgpack.Encoder().encode
-_members = msgspec.msgpack.Decoder(Member)
 _talks = msgspec.msgpack.Decoder(Talk)
 _messages = msgspec.msgpack.Decoder(Message)
 _all_orders = msgspec.msgpack.Decoder(Orders)
 _orders = msgspec.msgpack.Decoder(Order)
-
-
-def pack_member(offset: int, due_ms: int, member: Member) -> bytes:
-    """Pack *member* behind the offset folded last and the clock at which it is due (``NEVER`` = at none)."""
-    return stamp(offset, due_ms.to_bytes(DUE, "big") + _encode(member))
-
-
-def due_of(packed: bytes) -> int:
-    """Read when a packed member is due, without decoding it."""
-    return int.from_bytes(packed[STAMP:BODY], "big")
-
-
-def unpack_member(packed: bytes) -> Member:
-    """Decode a packed member; raises ``msgspec.DecodeError`` for bytes that ``pack_member`` did not write."""
-    return _members.decode(memoryview(packed)[BODY:])
 
 
 def pack_order(order: Order) -> bytes:

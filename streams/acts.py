@@ -14,14 +14,13 @@ from typing import Final, TypeVar
 
 from schemas import envelope as facts
 from schemas.envelope import Event
+from schemas.member_state import BrandState, Score
 from schemas.state import (
     KEPT_MS,
     ORDERS,
     RING,
-    BrandState,
     Message,
     Orders,
-    Score,
     StatusRecord,
     Talk,
     order_last_ms,
@@ -114,12 +113,11 @@ class Acts:
             elif counter.kind == "sum":
                 if act.net_minor and counter.currency == act.currency:
                     counters.add(counter, state.counts, t_ms, now_ms, act.net_minor)
-                    recent = state.recent.get(counter.id, b"")
-                    state.recent[counter.id] = evidence.remember(recent, t_ms, act.id, act.offset)
+                    state.recent[counter.id] = evidence.remember(state.recent.get(counter.id, b""), act.evidence())
             elif values := act.skus if counter.dimension == "sku" else act.categories:
-                self.forgotten += counters.add_values(counter, state, values, t_ms, now_ms, act.id, act.offset)
+                self.forgotten += counters.add_values(counter, state, values, t_ms, now_ms, act.evidence())
         if name in plan.evidence:
-            state.recent[name] = evidence.remember(state.recent.get(name, b""), t_ms, act.id, act.offset)
+            state.recent[name] = evidence.remember(state.recent.get(name, b""), act.evidence())
         if act.weight and (decay := _decay(plan.brand, act)):
             state.score = state.score or Score()
             engagement.add(state.score, act.weight, t_ms, now_ms, decay)
@@ -155,8 +153,9 @@ class Acts:
         kept = unpack_orders(state.orders)
         packed = kept.get(order_facts.order_id)
         order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
-        alone = order_facts.status if orders.independent(order, order_facts) else None
-        before, spent_before = orders.contributions(order, alone), orders.counts(order)
+        alone = orders.independent(order, order_facts)
+        before = orders.contribution_of(order, order_facts.status) if alone else orders.contributions(order)
+        spent_before = orders.counts(order)
         record = StatusRecord(
             order_facts.version,
             event.time_ms,
@@ -169,7 +168,7 @@ class Acts:
             order_facts.lines,
         )
         orders.take(order, order_facts, record)
-        self._replace(state, before, orders.contributions(order, alone))
+        self._replace(state, before, orders.contribution_of(order, order_facts.status) if alone else orders.contributions(order))
         if name not in self.counted:
             self.counted.append(name)
         if order_facts.status == orders.REFUNDED:
@@ -181,7 +180,7 @@ class Acts:
         state.orders = pack_orders(kept)
 
     def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
-        for status in sorted(before.keys() | after.keys()):
+        for status in after if not before else sorted(before.keys() | after.keys()):
             was, becomes = before.get(status), after.get(status)
             if was is not None and becomes is not None and was.same(becomes):
                 continue
@@ -262,7 +261,7 @@ class Acts:
                 counters.add(counter, state.counts, message.time_ms, self.now_ms, by)
                 recent = state.recent.get(counter.id, b"")
                 if by > 0:
-                    state.recent[counter.id] = evidence.remember(recent, message.time_ms, message.id, message.offset)
+                    state.recent[counter.id] = evidence.remember(recent, evidence.packed(message.time_ms, message.id, message.offset))
                 else:
                     state.recent[counter.id] = evidence.forget(recent, message.time_ms, message.id)
 

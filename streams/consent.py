@@ -8,7 +8,7 @@ Source: CONTRACT 5.
 """
 
 from schemas.envelope import Consent, Terms
-from schemas.state import BrandState
+from schemas.member_state import BrandState
 
 
 def state(standing: Consent | None, stated: Consent) -> Consent:

@@ -13,7 +13,8 @@ Source: RULES 2 and 3.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.state import VALUES, BrandState, Buckets, Value
+from schemas.member_state import BrandState, Buckets, Recent
+from schemas.state import VALUES
 from streams import evidence
 from streams.windows import Window
 
@@ -83,23 +84,29 @@ def falls_below(counter: Counter, state: BrandState, now_ms: int, least: int) ->
     raise AssertionError(f"counter {counter.id} never falls below {least}")
 
 
-def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, now_ms: int, event: str, offset: int) -> int:
-    """Count one event for each of *values*; returns how many old values had to go, for 64 are kept."""
+def add_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, now_ms: int, entry: bytes) -> int:
+    """Count one event (*entry* is its evidence) for each of *values*; returns how many old values had to go, for 64 are kept."""
     window = counter.window
     bucket = window.clock.bucket(t_ms)
     oldest = window.oldest(now_ms)
     if bucket < oldest:
         return 0
-    kept = state.values.setdefault(counter.id, {})
+    kept = state.values.get(counter.id)
+    if kept is None:
+        kept = state.values[counter.id] = {}
+        state.value_events[counter.id] = {}
+    recent = state.value_events[counter.id]
     for text in values:
-        value = kept.get(text)
-        if value is None:
-            value = kept[text] = Value({}, b"")
-        value.buckets[bucket] = value.buckets.get(bucket, 0) + 1
-        value.recent = evidence.remember(value.recent, t_ms, event, offset)
+        buckets = kept.get(text)
+        if buckets is None:
+            kept[text] = {bucket: 1}
+            recent[text] = entry
+        else:
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+            recent[text] = evidence.remember(recent[text], entry)
     if len(kept) <= VALUES:
         return 0
-    return _forget_values(kept, oldest)
+    return _forget_values(kept, recent, oldest)
 
 
 def take_out_values(counter: Counter, state: BrandState, values: Sequence[str], t_ms: int, event: str) -> None:
@@ -108,46 +115,59 @@ def take_out_values(counter: Counter, state: BrandState, values: Sequence[str], 
     if kept is None:
         return
     bucket = counter.window.clock.bucket(t_ms)
+    recent = state.value_events[counter.id]
     for text in values:
-        value = kept.get(text)
-        if value is None or bucket not in value.buckets:
+        buckets = kept.get(text)
+        if buckets is None or bucket not in buckets:
             continue
-        value.buckets[bucket] -= 1
-        if not value.buckets[bucket]:
-            del value.buckets[bucket]
-        value.recent = evidence.forget(value.recent, t_ms, event)
-        if not value.buckets:
+        buckets[bucket] -= 1
+        if not buckets[bucket]:
+            del buckets[bucket]
+        recent[text] = evidence.forget(recent[text], t_ms, event)
+        if not buckets:
             del kept[text]
+            del recent[text]
 
 
 def latest_buckets(counter: Counter, state: BrandState, now_ms: int) -> list[int]:
     """List the latest bucket of each value that counts at *now_ms*, latest first."""
+    kept = state.values.get(counter.id)
+    if kept is None:
+        return []
     oldest = counter.window.oldest(now_ms)
-    latest = [max(value.buckets) for value in state.values.get(counter.id, {}).values()]
-    return sorted((bucket for bucket in latest if bucket >= oldest), reverse=True)
+    latest = [bucket for buckets in kept.values() if (bucket := _latest(buckets)) >= oldest]
+    latest.sort(reverse=True)
+    return latest
 
 
 def leader(counter: Counter, state: BrandState, now_ms: int) -> tuple[int, str] | None:
     """Find the count and the value that is counted most at *now_ms*; of equals the lowest by code point."""
+    kept = state.values.get(counter.id)
+    if kept is None:
+        return None
     oldest = counter.window.oldest(now_ms)
-    best: tuple[int, str] | None = None
-    for text, value in state.values.get(counter.id, {}).items():
+    most, leading = 0, ""
+    for text, buckets in kept.items():
         n = 0
-        for bucket, count in value.buckets.items():
+        for bucket, count in buckets.items():
             if bucket >= oldest:
                 n += count
-        if n and (best is None or n > best[0] or (n == best[0] and text < best[1])):
-            best = (n, text)
-    return best
+        if n > most or (n == most and n and text < leading):
+            most, leading = n, text
+    return (most, leading) if most else None
 
 
-def _forget_values(kept: dict[str, Value], oldest: int) -> int:
+def _latest(buckets: Buckets) -> int:
+    return next(iter(buckets)) if len(buckets) == 1 else max(buckets)
+
+
+def _forget_values(kept: dict[str, Buckets], recent: dict[str, Recent], oldest: int) -> int:
     """Drop what counts no longer, then the oldest by (latest bucket, value), until 64 are left."""
-    for text in [text for text, value in kept.items() if max(value.buckets) < oldest]:
-        del kept[text]
+    for text in [text for text, buckets in kept.items() if max(buckets) < oldest]:
+        del kept[text], recent[text]
     surplus = len(kept) - VALUES
     if surplus <= 0:
         return 0
-    for _, text in sorted((max(value.buckets), text) for text, value in kept.items())[:surplus]:
-        del kept[text]
+    for _, text in sorted((max(buckets), text) for text, buckets in kept.items())[:surplus]:
+        del kept[text], recent[text]
     return surplus

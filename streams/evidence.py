@@ -11,12 +11,16 @@ Source: CONTRACT 3 (evidence).
 from struct import Struct
 from typing import Final
 
-from schemas.state import EVIDENCE, Recent
+from schemas.member_state import Recent
+from schemas.state import EVIDENCE
 
 Entry = tuple[int, str, int]
 """Event time, event id, offset."""
 
 _HEAD: Final = 18
+_TIME: Final = 8
+_FULL: Final = EVIDENCE * _HEAD
+"""Shorter than this, there are fewer than five."""
 _pack_head: Final = Struct(">qqH").pack
 _unpack_head: Final = Struct(">qqH").unpack_from
 
@@ -33,12 +37,11 @@ def entries(recent: Recent) -> list[Entry]:
     return found
 
 
-def remember(recent: Recent, t_ms: int, event: str, offset: int) -> Recent:
-    """Add an event, unless five later ones are there."""
-    entry = _entry(t_ms, event, offset)
-    if entry[:8] > recent[:8]:
-        return _first_five(entry + recent)
-    return _pack(sorted([*entries(recent), (t_ms, event, offset)], reverse=True)[:EVIDENCE])
+def remember(recent: Recent, entry: bytes) -> Recent:
+    """Add the event that *entry* (``packed``) names, unless five later ones are there."""
+    if entry[:_TIME] > recent[:_TIME]:
+        return _first_five(entry + recent) if len(recent) >= _FULL else entry + recent
+    return _pack(sorted(entries(entry + recent), reverse=True)[:EVIDENCE])
 
 
 def forget(recent: Recent, t_ms: int, event: str) -> Recent:
@@ -56,10 +59,11 @@ def _first_five(recent: Recent) -> Recent:
 
 
 def _pack(found: list[Entry]) -> Recent:
-    return b"".join([_entry(*entry) for entry in found])
+    return b"".join([packed(*entry) for entry in found])
 
 
-def _entry(t_ms: int, event: str, offset: int) -> bytes:
+def packed(t_ms: int, event: str, offset: int) -> bytes:
+    """Pack one entry."""
     identity = event.encode()
     head: bytes = _pack_head(t_ms, offset, len(identity))
     return head + identity

@@ -22,10 +22,11 @@ from schemas.dead_letters import dead_letter_of
 from schemas.decisions import Decided, Decision, Noted
 from schemas.envelope import Event, ManifestRequest, Origin, RulesSet, Tick
 from schemas.fold import Home, Record
+from schemas.member_state import NEVER, BrandState, Member, due_of, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
 from schemas.rules import ALLIANCE, HOUR_MS
 from schemas.scalars import instant_text, minor_text
-from schemas.state import NEVER, Book, BrandState, Member, due_of, pack_member, unpack_member
+from schemas.state import Book
 from streams import acts, consent, dedupe, ruleset, tags
 from streams.keys import Keys
 from streams.orders import Contradiction
@@ -132,9 +133,11 @@ class MembersFold:
                 self._decisions.append(Noted(decisions.DUPLICATE, event.brand, 1))
             return
         self._advance(event.time_ms, record.offset)
-        changes = self._apply(live, record.offset, event)
-        self._tell_enriched(live, event)
-        self._tell_changes(live, event.brand, changes, event.origin)
+        plan = self.partition.plan(event.brand)
+        changes = self._apply(live, record.offset, event, plan)
+        self._tell_enriched(live, event, plan, book)
+        if changes:
+            self._tell_changes(live, event.brand, changes, event.origin)
 
     def _repeated(self, state: BrandState, event: Event) -> bool | Refused:
         """Tell whether the publisher sent *event* before: by its id, then by its natural key (CONTRACT 2)."""
@@ -149,10 +152,9 @@ class MembersFold:
             return Refused(Reason.INVALID_DATA, detail)
         return copied
 
-    def _apply(self, live: Live, offset: int, event: Event) -> list[Change]:
+    def _apply(self, live: Live, offset: int, event: Event, plan: Plan) -> list[Change]:
         """Count *event* for its member; returns the tags that it changed."""
         brand, now_ms = event.brand, self.partition.clock_ms
-        plan = self.partition.plan(brand)
         state = live.state.brands.get(brand)
         is_new = state is None
         if state is None:
@@ -168,8 +170,9 @@ class MembersFold:
             self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
         if is_new or applied.first_act:
             return self._settle(live, brand, plan, tags.judge(plan.steps_of_newcomer(applied.counted), state, now_ms))
-        judge = tags.judge_more if applied.only_more else tags.judge
-        return self._settle(live, brand, plan, judge(plan.steps_for(applied.counted), state, now_ms))
+        steps = plan.steps_for(applied.counted)
+        judged = tags.judge_more(steps, state, now_ms) if applied.only_more else tags.judge(steps, state, now_ms)
+        return self._settle(live, brand, plan, judged)
 
     # The clock, and who is due
 
@@ -280,15 +283,15 @@ class MembersFold:
 
     # What the brand is told
 
-    def _tell_enriched(self, live: Live, event: Event) -> None:
-        brand = event.brand
-        terms = self.partition.terms(brand)
-        member = view(live.state, brand, self._name(live, brand), self.partition.plan(brand), terms, self.partition.clock_ms, self._at)
-        value = Enriched(msgspec.Raw(event.event if event.event is not None else event.value), member)
-        origin = f"{event.origin.partition}:{event.origin.offset}"
-        self._tell(live, brand, crm.ENRICHED, "enriched", event.origin, value, origin)
+    def _tell_enriched(self, live: Live, event: Event, plan: Plan, book: Book) -> None:
+        brand, origin = event.brand, event.origin
+        member = view(live.state, brand, self._name(live, brand), plan, book.terms, self.partition.clock_ms, self._at)
+        own = event.event
+        value = Enriched(msgspec.Raw(event.value if own is None else own), member)
+        self._tell(live, brand, book, crm.ENRICHED, "enriched", origin, value, f"{origin.partition}:{origin.offset}")
 
     def _tell_changes(self, live: Live, brand: str, changes: Collection[Change], origin: Origin) -> None:
+        book = self.partition.book(brand)
         for change in changes:
             value = change.value
             if change.currency is not None and isinstance(value, int):
@@ -297,19 +300,19 @@ class MembersFold:
             record_type = crm.TAG_ENTERED if change.entered else crm.TAG_EXITED
             effect = f"{'entered' if change.entered else 'exited'}:{change.tag}"
             told = TagChanged(self._name(live, brand), change.tag, self._at, evidence)
-            self._tell(live, brand, record_type, effect, origin, told)
+            self._tell(live, brand, book, record_type, effect, origin, told)
 
     def _tell(
         self,
         live: Live,
         brand: str,
+        book: Book,
         record_type: str,
         effect: str,
         origin: Origin,
         value: Enriched | TagChanged,
         brands_origin: str | None = None,
     ) -> None:
-        book = self.partition.book(brand)
         record_id = self.keys.record_id(origin, live.key, f"{brand}:{effect}")
         book.sequence += 1
         book.chain = sha256(book.chain + record_id.encode()).digest()

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from schemas.crm import Engagement, Last
 from schemas.envelope import Terms
+from schemas.member_state import BrandState, Member
 from schemas.rules import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.scalars import instant_text, minor_text
-from schemas.state import BrandState, Member
 from streams import consent, tags
 from streams.counters import Counter
 from streams.ruleset import Plan, SetPlan

@@ -15,6 +15,7 @@ from schemas.envelope import Line
 from schemas.envelope import Order as Facts
 from schemas.scalars import minor_text
 from schemas.state import Order, RefundRecord, StatusRecord
+from streams.evidence import packed
 
 CANCELLED: Final = "cancelled"
 REFUNDED: Final = "refunded"
@@ -29,7 +30,7 @@ class Contribution:
     (sorted, each once) what ``top`` and ``distinct`` take.
     """
 
-    __slots__ = ("alliance_weight", "categories", "currency", "id", "name", "net_minor", "offset", "skus", "time_ms", "weight")
+    __slots__ = ("_evidence", "alliance_weight", "categories", "currency", "id", "name", "net_minor", "offset", "skus", "time_ms", "weight")
 
     def __init__(
         self,
@@ -54,6 +55,13 @@ class Contribution:
         self.currency = currency
         self.skus = skus
         self.categories = categories
+        self._evidence = b""
+
+    def evidence(self) -> bytes:
+        """Give the entry that speaks for whatever it counts for, packed once."""
+        if not self._evidence:
+            self._evidence = packed(self.time_ms, self.id, self.offset)
+        return self._evidence
 
     def same(self, other: "Contribution") -> bool:
         """Tell whether *other*, of the same order and status, counts for the same."""
@@ -124,8 +132,8 @@ def void(order: Order) -> bool:
     if not order.versions:
         return False
     status, total, currency = order.versions[max(order.versions)]
-    if status == CANCELLED:
-        return True
+    if status == CANCELLED or not order.refunds:
+        return status == CANCELLED
     same = [refund for refund in order.refunds.values() if refund.currency == currency]
     return bool(same) and refunded_minor(order, currency) >= total
 
@@ -143,13 +151,19 @@ def independent(order: Order, facts: Facts) -> bool:
     return not order.refunds and CANCELLED not in order.statuses and facts.status != CANCELLED and facts.status != REFUNDED
 
 
-def contributions(order: Order, alone: str | None = None) -> dict[str, Contribution]:
-    """List what *order* counts for, by status; *alone* that of one status.  Refunds count for themselves, when they come (``refund``)."""
+def contribution_of(order: Order, status: str) -> dict[str, Contribution]:
+    """As ``contributions``, for one status of an order from which nothing is taken (``independent``)."""
+    record = order.statuses.get(status)
+    return {} if record is None else {status: contribution(f"order.{status}", record, max(0, record.total_minor), record.lines)}
+
+
+def contributions(order: Order) -> dict[str, Contribution]:
+    """List what *order* counts for, by status.  Refunds count for themselves, when they come (``contribution``)."""
     gone = void(order)
     returned = _returned(order)
     found: dict[str, Contribution] = {}
     for status, record in order.statuses.items():
-        if (alone is not None and status != alone) or (gone and status not in KEEPS):
+        if gone and status not in KEEPS:
             continue
         lines = record.lines
         if returned and status not in KEEPS:
@@ -170,9 +184,13 @@ def contribution(name: str, record: StatusRecord, net_minor: int, lines: tuple[L
         record.alliance_weight,
         net_minor,
         record.currency,
-        sorted({line.sku for line in lines if line.sku}),
-        sorted({line.category for line in lines if line.category}),
+        _each_once([line.sku for line in lines if line.sku]),
+        _each_once([line.category for line in lines if line.category]),
     )
+
+
+def _each_once(values: list[str]) -> list[str]:
+    return values if len(values) < 2 else sorted(set(values))
 
 
 def shrink(order: Order) -> None:

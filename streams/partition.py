@@ -16,8 +16,9 @@ import msgspec
 
 from schemas.envelope import Origin, Terms
 from schemas.fold import STAMP
+from schemas.member_state import NEVER, due_of
 from schemas.rules import ALLIANCE
-from schemas.state import NEVER, Book, CounterEntry, Rules, due_of, pack
+from schemas.state import Book, CounterEntry, Rules, pack
 from streams import ruleset
 from streams.ruleset import NOTHING, Plan
 

@@ -16,8 +16,9 @@ from typing import Final
 import msgspec
 
 from schemas import rules as written
+from schemas.member_state import BrandState
 from schemas.rules import ALLIANCE, RuleSet
-from schemas.state import BrandState, CounterEntry, Rules
+from schemas.state import CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
 from streams.keywords import NO_WORDS, Matcher
@@ -172,6 +173,7 @@ def drop_unplanned(state: BrandState, plan: Plan) -> None:
         del state.counts[number]
     for number in state.values.keys() - plan.counters:
         del state.values[number]
+        del state.value_events[number]
     for key in state.recent.keys() - plan.counters - plan.evidence:
         del state.recent[key]
     if plan.brand is None or plan.brand.decay is None:

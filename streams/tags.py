@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from schemas.member_state import NEVER, BrandState
 from schemas.scalars import instant_text
-from schemas.state import EVIDENCE, NEVER, BrandState
+from schemas.state import EVIDENCE
 from streams import counters, engagement
 from streams.counters import Counter
 from streams.engagement import Decay
@@ -101,8 +102,8 @@ class AnyValues(Test):
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         window = self.counter.window
         oldest = window.oldest(now_ms)
-        kept = state.values.get(self.counter.id, {}).values()
-        return [e for value in kept for e in entries(value.recent) if window.clock.bucket(e[0]) >= oldest]
+        kept = state.value_events.get(self.counter.id, {})
+        return [e for recent in kept.values() for e in entries(recent) if window.clock.bucket(e[0]) >= oldest]
 
 
 class Leader(Test):
@@ -119,7 +120,7 @@ class Leader(Test):
     def ends(self, text: str, state: BrandState, now_ms: int) -> int:
         """Tell the clock (ms) at which the value that leads loses its oldest bucket."""
         oldest = self.counter.window.oldest(now_ms)
-        buckets = state.values[self.counter.id][text].buckets
+        buckets = state.values[self.counter.id][text]
         return self.counter.window.leaves(min([bucket for bucket in buckets if bucket >= oldest]))
 
     def value(self, state: BrandState, now_ms: int) -> Evidence:
@@ -128,7 +129,7 @@ class Leader(Test):
 
     def recent(self, state: BrandState, now_ms: int) -> list[Entry]:
         found = counters.leader(self.counter, state, now_ms)
-        return entries(state.values[self.counter.id][found[1]].recent) if found is not None else []
+        return entries(state.value_events[self.counter.id][found[1]]) if found is not None else []
 
 
 class Silence(Test):

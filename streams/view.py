@@ -7,8 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from schemas.crm import Engagement, Last, MemberView
 from schemas.envelope import Terms
+from schemas.member_state import BrandState, Member
 from schemas.scalars import instant_text, minor_text
-from schemas.state import BrandState, Member
 from streams import consent, engagement
 from streams.ruleset import Plan
 

@@ -32,8 +32,9 @@ from schemas.envelope import (
     Terms,
     Tick,
 )
+from schemas.member_state import BrandState, unpack_member
 from schemas.rules import RuleSet
-from schemas.state import BrandState, Rules, unpack_member
+from schemas.state import Rules
 from streams.rules_check import check
 from tests.property.pipeline import KEYS, Stage
 

@@ -7,9 +7,9 @@ from schemas import envelope, rules
 from schemas.crm import CrmRecord
 from schemas.dead_letters import DeadLetter
 from schemas.envelope import ManifestRequest, RulesSet, Tick
+from schemas.member_state import NEVER, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
 from schemas.scalars import instant_text
-from schemas.state import NEVER, pack_member, unpack_member
 from streams.member import MembersFold
 from tests.property.pipeline import KEYS
 from tests.unit.one_partition import DAY, HOUR, LIN, MINUTE, NOON, SECOND, WEI, Log, click, ms, said, tags, word
@@ -307,7 +307,7 @@ def crashing() -> tuple[Log, MembersFold]:
     packed = log.stage.table[LIN]
     member = unpack_member(packed)
     (values,) = member.brands["tea"].values.values()
-    values["a"].buckets.clear()  # which the fold itself never leaves behind
+    values["a"].clear()  # which the fold itself never leaves behind
     member.brands["tea"].tags.clear()
     log.stage.table[LIN] = pack_member(0, NEVER, member)
     log.append(click("b"))
@@ -338,6 +338,12 @@ def test_an_event_that_raised_is_one_dead_letter_and_its_replay_none() -> None:
     assert letter.refused == Refused(Reason.CRASHED, "a bug of ours in stage members: ValueError")
 
 
+def without_marks(packed: bytes) -> bytes:
+    member = unpack_member(packed)
+    member.marks = {}
+    return pack_member(0, NEVER, member)
+
+
 def test_an_event_that_raised_leaves_its_member_as_they_were() -> None:
     log, fold = crashing()
     fold.abort()
@@ -345,7 +351,7 @@ def test_an_event_that_raised_leaves_its_member_as_they_were() -> None:
     fold.refuse(log.stage.log[-1], ValueError())
     packed = fold.commit().states[LIN]
     assert packed is not None
-    assert unpack_member(packed).brands == unpack_member(log.stage.table[LIN]).brands
+    assert without_marks(packed) == without_marks(log.stage.table[LIN])
 
 
 @pytest.mark.parametrize("ours", [Tick(NOON), RulesSet("tea", 1, None), ManifestRequest()])

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import crm
 from schemas.envelope import Consent, Terms
-from schemas.state import BrandState
+from schemas.member_state import BrandState
 from streams import consent
 from tests.unit.one_partition import HOUR, MINUTE, NOON, Log, click, order, states, tags
 
@@ -57,7 +57,9 @@ def test_what_is_stated_stands_above_the_registration(default: bool, said: bool)
     ],
 )
 def test_tea_crosses_to_a_brand_only_by_a_statement_that_names_it(standing: Consent | None, to: str, crosses: bool) -> None:
-    assert consent.crosses(BrandState(consent=standing), "tea", to) is crosses
+    state = BrandState()
+    state.consent = standing
+    assert consent.crosses(state, "tea", to) is crosses
 
 
 # In the fold

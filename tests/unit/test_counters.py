@@ -3,10 +3,11 @@ from itertools import permutations
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from schemas.state import VALUES, BrandState
+from schemas.member_state import BrandState
+from schemas.state import VALUES
 from streams import counters
 from streams.counters import Counter
-from streams.evidence import entries
+from streams.evidence import entries, packed
 from streams.windows import window
 from tests.unit.one_partition import HOUR, MINUTE, NOON
 
@@ -24,7 +25,7 @@ def counted(*minutes: int, now: int = 0) -> BrandState:
 def seen(*values: tuple[str, int]) -> BrandState:
     state, now_ms = BrandState(), NOON + max(minute for _, minute in values) * MINUTE
     for number, (sku, minute) in enumerate(values):
-        counters.add_values(SKUS, state, [sku], NOON + minute * MINUTE, now_ms, f"e{number}", number)
+        counters.add_values(SKUS, state, [sku], NOON + minute * MINUTE, now_ms, packed(NOON + minute * MINUTE, f"e{number}", number))
     return state
 
 
@@ -98,7 +99,7 @@ def test_of_each_value_the_latest_bucket_counts() -> None:
 def test_a_value_goes_with_its_last_event_and_keeps_the_others() -> None:
     state = seen(("a", 0), ("a", 1), ("b", 1))
     counters.take_out_values(SKUS, state, ["a"], NOON, "e0")
-    assert entries(state.values[SKUS.id]["a"].recent) == [(NOON + MINUTE, "e1", 1)]
+    assert entries(state.value_events[SKUS.id]["a"]) == [(NOON + MINUTE, "e1", 1)]
     counters.take_out_values(SKUS, state, ["a"], NOON + MINUTE, "e1")
     assert list(state.values[SKUS.id]) == ["b"]
 
@@ -113,7 +114,7 @@ def test_taking_out_what_was_never_had_changes_nothing() -> None:
 
 def test_the_65th_value_forgets_the_oldest_and_says_so() -> None:
     state = seen(*((f"v{number:02}", 1) for number in range(VALUES - 1)), ("oldest", 0))
-    assert counters.add_values(SKUS, state, ["v00"], NOON + MINUTE, NOON + MINUTE, "e", 5) == 0
-    assert counters.add_values(SKUS, state, ["new", "newer"], NOON + 2 * MINUTE, NOON + 2 * MINUTE, "e", 6) == 2
+    assert counters.add_values(SKUS, state, ["v00"], NOON + MINUTE, NOON + MINUTE, packed(NOON + MINUTE, "e", 5)) == 0
+    assert counters.add_values(SKUS, state, ["new", "newer"], NOON + 2 * MINUTE, NOON + 2 * MINUTE, packed(NOON + 2 * MINUTE, "e", 6)) == 2
     kept = state.values[SKUS.id]
     assert ("oldest" in kept, "v00" in kept, "v01" in kept, len(kept)) == (False, False, True, VALUES)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.state import NEVER, Score
+from schemas.member_state import NEVER, Score
 from streams import engagement
 from streams.engagement import Decay
 from tests.unit.one_partition import DAY, HOUR, NOON, SECOND

@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import evidence
-from streams.evidence import forget, remember
+from streams.evidence import forget, packed, remember
 
 OFFSET = 12
 EVENTS = st.lists(st.tuples(st.integers(0, 2**40), st.text(max_size=40)), max_size=12, unique=True)
@@ -11,7 +11,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 2**40), st.text(max_size=40)), max_si
 def kept(events: list[tuple[int, str]]) -> bytes:
     recent = b""
     for t_ms, event in events:
-        recent = remember(recent, t_ms, event, OFFSET)
+        recent = remember(recent, packed(t_ms, event, OFFSET))
     return recent
 
 

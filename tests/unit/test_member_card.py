@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from schemas.envelope import Consent, Terms
+from schemas.member_state import Member, unpack_member
 from schemas.scalars import instant_text
-from schemas.state import Member, unpack_member
 from streams.member_card import MemberCard, card
 from streams.partition import MEMBER_KEY
 from tests.oracle.brand import DAY, NOON, Brand

@@ -4,7 +4,8 @@ import pytest
 
 from schemas.envelope import Origin, Terms
 from schemas.fold import stamped_offset
-from schemas.state import Book, CounterEntry, Member, Rules, pack, pack_member
+from schemas.member_state import Member, pack_member
+from schemas.state import Book, CounterEntry, Rules, pack
 from streams.partition import MEMBER_KEY, ORIGINS, Deadlines, Partition, special
 from tests.unit.one_partition import LIN, NOON, WEI
 
