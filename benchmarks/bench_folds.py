@@ -7,6 +7,7 @@ which no other work on the machine disturbs.
 Run: ``python -m benchmarks.bench_folds [--events N] [--passes N] [--stage intake|members]``, after ``make setup``.
 """
 
+import gc
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -116,6 +117,9 @@ def main(
     """Print what intake and members cost an event."""
     print("streams:", "compiled" if compiled.activate() else "as Python (python -m agents.compiled compiles them)")
     published = records(events, members)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 1_000)  # as a worker has it
     best: tuple[float, float] = (float("inf"), float("inf"))
     for _ in range(passes):
         intake, logs = taken_in(published)

@@ -19,6 +19,7 @@ MOST_DIGITS: Final = 15
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MINUTES: Final = tuple(f"T{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
 _SECONDS: Final = tuple(f"{second:02d}." for second in range(60))
 _MILLIS: Final = tuple(f"{milli:03d}Z" for milli in range(1000))
 _MS_OF_SECONDS: Final = {text: 1000 * second for second, text in enumerate(_SECONDS)}
@@ -26,8 +27,9 @@ _MS_OF_MILLIS: Final = {text: milli for milli, text in enumerate(_MILLIS)}
 _LONGEST_AMOUNT: Final = 32
 _KNOWN_MINUTES: Final = 65_536
 _minutes: Final[dict[str, Instant]] = {}
-_minute_texts: Final[dict[int, str]] = {}
-"""Minutes by their text, and the other way: few of them are met often.  Emptied when full."""
+"""Minutes by their text: few of them are met often.  Emptied when full."""
+_KNOWN_DAYS: Final = 4_096
+_day_texts: Final[dict[int, str]] = {}
 _MOST: Final = 10**MOST_DIGITS - 1
 
 
@@ -121,14 +123,15 @@ def _parse_rarer(text: str) -> Instant | None:
 
 def instant_text(instant: Instant) -> str:
     """Spell *instant* as RFC 3339 in UTC with milliseconds."""
-    rest = instant % 60_000
-    return _minute_text(instant // 60_000) + _SECONDS[rest // 1000] + _MILLIS[rest % 1000]
+    of_day = instant % 86_400_000
+    of_minute = of_day % 60_000
+    return _day_text(instant // 86_400_000) + _MINUTES[of_day // 60_000] + _SECONDS[of_minute // 1000] + _MILLIS[of_minute % 1000]
 
 
-def _minute_text(minute: int) -> str:
-    text = _minute_texts.get(minute)
+def _day_text(day: int) -> str:
+    text = _day_texts.get(day)
     if text is None:
-        if len(_minute_texts) >= _KNOWN_MINUTES:
-            _minute_texts.clear()
-        text = _minute_texts[minute] = (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")
+        if len(_day_texts) >= _KNOWN_DAYS:
+            _day_texts.clear()
+        text = _day_texts[day] = (_EPOCH + timedelta(days=day)).date().isoformat()
     return text
