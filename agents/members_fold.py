@@ -31,6 +31,8 @@ class RenderedFold:
 
     def __init__(self, keys: Keys, audience: Audience, on_restored: "Callable[[Home, RenderedFold], None] | None" = None) -> None:
         self._fold = MembersFold(keys)
+        self.fold = self._fold.fold
+        """Folds one record."""
         self._audience = audience
         self._on_restored = on_restored
 
@@ -59,10 +61,6 @@ class RenderedFold:
     def begin(self, skip: Collection[tuple[int, bytes]] = ()) -> None:
         """Open a batch."""
         self._fold.begin(skip)
-
-    def fold(self, record: Record) -> None:
-        """Fold one record."""
-        self._fold.fold(record)
 
     def refuse(self, record: Record, bug: BaseException) -> None:
         """Put a record aside whose fold raised."""

@@ -187,6 +187,5 @@ def encode(envelope: Envelope) -> bytes:
     return _encoder.encode(envelope)
 
 
-def decode(value: bytes) -> Envelope:
-    """Unpack a value of ``huiliu.internal.members``; raises ``msgspec.DecodeError`` on anything else."""
-    return _decoder.decode(value)
+decode: Final = _decoder.decode
+"""Unpacks a value of ``huiliu.internal.members``; raises ``msgspec.DecodeError`` on anything else."""

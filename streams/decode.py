@@ -23,8 +23,11 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 _BOM: Final = b"\xef\xbb\xbf"
 _ZEROS: Final = b"0" * 19
 _ESCAPED_COLON: Final = b"\\u003"  # of \\u003a
-_OUTLINE: Final = bytes.maketrans(b"123456789{", b"000000000[")
-"""Makes each digit a zero and each container a list, to find long integers and count containers."""
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+"""Makes each digit a zero, to find long integers."""
+_BUT_COLONS: Final = bytes(byte for byte in range(256) if byte not in b":")
+_BUT_STRUCTURE: Final = bytes(byte for byte in range(256) if byte not in b":{[")
+"""What to delete so that what is left can be counted: in one pass, where ``count`` takes as long for each byte."""
 
 _read_json: Final = msgspec.json.Decoder().decode
 _read_msgpack: Final = msgspec.msgpack.Decoder().decode
@@ -72,11 +75,13 @@ def _cleared(raw: bytes, body: bytes, content: object) -> bool:
     and *body* unless it is escaped.  So with none escaped, a key that was
     dropped as a repeat leaves fewer colons in *body*, and nothing adds any.
     """
+    structure = body.translate(None, _BUT_STRUCTURE)
+    colons = structure.count(b":")
     return (
-        raw.count(b":") == body.count(b":")
+        len(raw.translate(None, _BUT_COLONS)) == colons
         and (b"\\" not in raw or _ESCAPED_COLON not in raw)
-        and (_ZEROS not in (outline := body.translate(_OUTLINE)) or _fits(content))
-        and outline.count(b"[") <= DEEPEST
+        and (_ZEROS not in body.translate(_DIGITS) or _fits(content))
+        and len(structure) - colons <= DEEPEST
     )
 
 

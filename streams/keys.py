@@ -3,7 +3,7 @@
 Source: CONTRACT 2, 3 and 4.
 """
 
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from schemas.scalars import MemberKey
 MEMBER_BYTES: Final = 16
 ID_BYTES: Final = 6
 BODY_BYTES: Final = 4
+SHA256_BLOCK: Final = 64
 
 
 class Secrets(Struct, frozen=True):
@@ -38,7 +39,7 @@ class Keys:
         self._id = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-id")
         self._natural = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-natural")
         self._record = blake2b(key=secrets.pairwise, digest_size=MEMBER_BYTES, person=b"huiliu-record")
-        self._body = blake2b(key=secrets.dedupe, digest_size=BODY_BYTES, person=b"huiliu-body")
+        self._body = sha256(b"huiliu-body".ljust(SHA256_BLOCK - len(secrets.dedupe), b"\0") + secrets.dedupe)
 
     def member(self, kind: str, scope: str, identity: str) -> MemberKey:
         """Key the member that *identity* of type *kind* belongs to within *scope* (empty = everywhere)."""
@@ -59,10 +60,15 @@ class Keys:
         return digest.digest()
 
     def body(self, canonical: bytes) -> bytes:
-        """Hash an event's canonical encoding."""
+        """Hash an event's canonical encoding.
+
+        SHA-256 behind a block that holds the secret, cut short (so nothing can
+        be appended): over half a kilobyte it takes a third of BLAKE2b's time,
+        for processors have instructions for it.
+        """
         digest = self._body.copy()
         digest.update(canonical)
-        return digest.digest()
+        return digest.digest()[:BODY_BYTES]
 
     def natural(self, *parts: str) -> bytes:
         """Hash a natural key: conversation and message, reward and status."""
