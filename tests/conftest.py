@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from agents import compiled
 from agents.servers import start_kafka, start_redis
 
 if os.environ.get("HUILIU_TEST_COMPILED") and not compiled.activate():
     pytest.exit("streams are not compiled as they are now: python -m agents.compiled", returncode=2)
+
+# An example may take long on a machine that others use: how long says nothing of the code.
+settings.register_profile("huiliu", deadline=None)
+settings.load_profile("huiliu")
 
 
 @pytest.fixture(scope="session")
