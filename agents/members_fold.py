@@ -6,6 +6,7 @@ from typing import Protocol
 from schemas.crm import CrmRecord
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision
+from schemas.effects import Effect
 from schemas.fold import Folded, Home, Record
 from sinks import crm, dead_letters
 from streams.keys import Keys
@@ -75,6 +76,8 @@ class RenderedFold:
                 effects.append(crm.render(decision))
             elif isinstance(decision, DeadLetter):
                 effects.append(dead_letters.record(decision))
+            elif isinstance(decision, Effect):
+                effects.append(decision)
         self._audience.decided(decisions)
         return Folded(effects, states, clock_ms)
 

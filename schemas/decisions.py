@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas.crm import CrmRecord
 from schemas.dead_letters import DeadLetter
+from schemas.effects import Effect
 
 
 class Noted(NamedTuple):
@@ -23,7 +24,8 @@ REFUND_WITHOUT_ORDER = "refund_without_order"
 VALUES_FORGOTTEN = "values_forgotten"
 NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN)
 
-Decision = CrmRecord | DeadLetter | Noted
+Decision = CrmRecord | DeadLetter | Noted | Effect
+"""An ``Effect`` is a word to another stage of ours: it is sent as it is."""
 
 
 class Decided(NamedTuple):

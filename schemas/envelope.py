@@ -176,7 +176,21 @@ class ManifestRequest(Struct, array_like=True, frozen=True, tag=4):
     """State what each brand has been sent: a worker asks for it when it stops."""
 
 
-Envelope = Event | Tick | RulesSet | ManifestRequest
+class Answer(Struct, array_like=True, frozen=True, tag=5):
+    """What budgets decided on a reward that was asked for; *refused* says why not, None = granted.
+
+    *index* counts what the record at *origin* told to anybody (DESIGN 2, law 4).
+    """
+
+    origin: Origin
+    index: int
+    brand: str
+    campaign: str
+    reward_id: bytes
+    refused: str | None = None
+
+
+Envelope = Event | Tick | RulesSet | ManifestRequest | Answer
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)

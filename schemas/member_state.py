@@ -79,13 +79,17 @@ class BrandState:
 
 
 class Member:
-    """A member: marks by origin number (least recent first), and what each brand has seen."""
+    """A member: marks by origin number (least recent first), and what each brand has seen.
 
-    __slots__ = ("brands", "marks")
+    *heard* are the marks, (offset, index), of what other stages of ours told them.
+    """
+
+    __slots__ = ("brands", "heard", "marks")
 
     def __init__(self) -> None:
         self.marks: dict[int, int] = {}
         self.brands: dict[str, BrandState] = {}
+        self.heard: dict[int, tuple[int, int]] = {}
 
 
 DUE: Final = 8
@@ -98,7 +102,7 @@ _decode: Final = msgspec.msgpack.Decoder().decode
 
 def pack_member(offset: int, due_ms: int, member: Member) -> bytes:
     """Pack *member* behind the offset folded last and the clock at which it is due (``NEVER`` = at none)."""
-    packed: bytes = _encode([member.marks, {brand: _as_list(state) for brand, state in member.brands.items()}])
+    packed: bytes = _encode([member.marks, {brand: _as_list(state) for brand, state in member.brands.items()}, member.heard])
     return stamp(offset, due_ms.to_bytes(DUE, "big") + packed)
 
 
@@ -115,6 +119,9 @@ def unpack_member(packed: bytes) -> Member:
     brands: dict[str, list[Any]] = raw[1]
     for brand, fields in brands.items():
         member.brands[brand] = _from_list(fields)
+    heard: dict[int, list[int]] = raw[2]
+    for origin, mark in heard.items():
+        member.heard[origin] = (mark[0], mark[1])
     return member
 
 

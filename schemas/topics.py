@@ -4,11 +4,14 @@ Source: CONTRACT 1.
 """
 
 import re
+import zlib
 from typing import Final
 
 BRANDS: Final = "huiliu.internal.brands"
 RULES: Final = "huiliu.internal.rules"
 MEMBERS: Final = "huiliu.internal.members"
+SHARES: Final = "huiliu.internal.shares"
+BUDGETS: Final = "huiliu.internal.budgets"
 INTERNAL: Final = "internal"
 SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,31}")
 EVENTS_TOPIC: Final = re.compile(rf"huiliu\.({SLUG.pattern})\.events")
@@ -48,3 +51,8 @@ def brand_of(topic: str) -> str | None:
 def member_partition(member: bytes, partitions: int) -> int:
     """Choose the partition of a member from the member key's own bytes, a uniform hash already."""
     return int.from_bytes(member[:8], "big") % partitions
+
+
+def keyed_partition(key: bytes, partitions: int) -> int:
+    """Choose the partition of a share or a campaign: their keys are names, which have to be hashed first."""
+    return zlib.crc32(key) % partitions

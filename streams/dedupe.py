@@ -22,6 +22,18 @@ def passed(marks: dict[int, int], origin: int, offset: int) -> bool:
     return offset <= last
 
 
+def heard(marks: dict[int, tuple[int, int]], origin: int, offset: int, index: int, most: int = MARKS) -> bool:
+    """Tell whether the effect *index* of the record *offset* of *origin* was had before; if not, it is the last had from now on.
+
+    The *most* origins used last are remembered.
+    """
+    came, last = (offset, index), marks.pop(origin, (-1, -1))
+    marks[origin] = max(last, came)
+    if len(marks) > most:
+        del marks[next(iter(marks))]
+    return came <= last
+
+
 def find(ring: bytes, entry: int, key: bytes) -> int:
     """Find *key* at the beginning of one of the entries (*entry* bytes each) of *ring*; -1 = it is not there."""
     at = ring.find(key)

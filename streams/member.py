@@ -11,16 +11,17 @@ batch and edited in place (7 µs an event less than frozen ones), and packed at
 Source: DESIGN 3 and 4, RULES 1, CONTRACT 2, 3 and 5.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 
 import msgspec
 
-from schemas import crm, decisions, envelope
+from schemas import crm, decisions, envelope, topics
 from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged
 from schemas.dead_letters import dead_letter_of
 from schemas.decisions import Decided, Decision, Noted
-from schemas.envelope import Event, ManifestRequest, Origin, RulesSet, Tick
+from schemas.effects import Effect
+from schemas.envelope import Answer, Event, ManifestRequest, Origin, RulesSet, Tick
 from schemas.fold import Home, Record
 from schemas.member_state import NEVER, BrandState, Member, due_of, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
@@ -59,6 +60,7 @@ class MembersFold:
         self._decisions: list[Decision] = []
         self._skip: Collection[tuple[int, bytes]] = ()
         self._at = ""
+        self._asked = 0
 
     def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
         """Begin from what was committed."""
@@ -78,6 +80,7 @@ class MembersFold:
     def fold(self, record: Record) -> None:
         """Fold one record.  Raises for a bug only, or for a record that no stage of ours wrote."""
         self.partition.offset = record.offset
+        self._asked = 0
         match envelope.decode(record.value or b""):
             case Event() as event:
                 self._event(record, event)
@@ -87,6 +90,8 @@ class MembersFold:
                 self._publish(record, rules)
             case ManifestRequest():
                 self._state_manifests(record.offset)
+            case Answer() as answer:
+                self._hear(self._load(record.key or b"", record.offset), answer.origin, answer.index)
 
     def refuse(self, record: Record, bug: BaseException) -> None:
         """In place of an event whose fold raised: the dead letter ``crashed``; it counts as had."""
@@ -354,6 +359,21 @@ class MembersFold:
         return CrmRecord(
             brand, book.terms, record_type, record_id, self._at, home.partition, home.epoch, book.sequence, member, value, origin
         )
+
+    # Other stages of ours
+
+    def _ask(self, topic: str, key: bytes, word: Callable[[Origin, int], bytes]) -> None:
+        """Tell the holder of *key* at another stage something: *word* packs it with this record as its origin and its running number."""
+        value = word(self._here(self.partition.offset), self._asked)
+        self._asked += 1
+        self._decisions.append(Effect(topic, topics.keyed_partition(key, self.home.partitions), key, value))
+
+    def _hear(self, live: Live, origin: Origin, index: int) -> bool:
+        """Tell whether a word from another stage is new to its member; one that was had before is counted."""
+        if dedupe.heard(live.state.heard, self.partition.origin(origin), origin.offset, index):
+            self._decisions.append(Noted(decisions.REPLAYED, topics.INTERNAL, 1))
+            return False
+        return True
 
     # The working set
 

@@ -14,6 +14,7 @@ from schemas import envelope, rules
 from schemas.crm import ENRICHED, MANIFEST, TAG_ENTERED, TAG_EXITED, CrmRecord, Enriched, Manifest, MemberView, TagChanged
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision
+from schemas.effects import Effect
 from schemas.envelope import (
     Chat,
     Click,
@@ -77,6 +78,8 @@ def word(decision: Decision) -> str:
             return WORDS[kind]
         case DeadLetter(refused=refused):
             return f"refused {refused.reason.value}"
+        case Effect(topic=topic):
+            return f"tells {topic.rpartition('.')[2]}"
         case _:
             return decision.what
 

@@ -7,7 +7,7 @@ from schemas import envelope, rules
 from schemas.crm import CrmRecord
 from schemas.dead_letters import DeadLetter
 from schemas.envelope import ManifestRequest, RulesSet, Tick
-from schemas.member_state import NEVER, pack_member, unpack_member
+from schemas.member_state import NEVER, Member, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
 from schemas.scalars import instant_text
 from streams.member import MembersFold
@@ -180,6 +180,7 @@ def test_a_member_is_judged_once_however_far_the_clock_jumps() -> None:
 # A member of whom the fold raises
 
 BROKEN = b"\2" * 16
+MEMBER_HEAD = pack_member(0, NEVER, Member())[16:17]
 
 
 def due_members() -> Log:
@@ -234,7 +235,7 @@ def passed_over(*, restored: bool) -> list[str | None]:
     fold.begin([(record.offset, BROKEN)])
     fold.fold(record)
     log.stage.table.update({key: packed for key, packed in fold.commit().states.items() if packed is not None})
-    log.stage.table[BROKEN] = broken[:16] + b"\x92" + broken[17:]
+    log.stage.table[BROKEN] = broken[:16] + MEMBER_HEAD + broken[17:]
     if restored:
         log.stage.clock_ms = log.now_ms
         fold = log.stage.restored()

@@ -1,5 +1,5 @@
 from schemas.state import MARKS, RING
-from streams.dedupe import body_of, find, passed, push
+from streams.dedupe import body_of, find, heard, passed, push
 
 
 def entry(number: int) -> bytes:
@@ -25,6 +25,20 @@ def test_the_origin_used_longest_ago_is_forgotten() -> None:
     passed(marks, 0, 6)
     passed(marks, MARKS, 5)
     assert sorted(marks) == [0, *range(2, MARKS + 1)]
+
+
+def test_an_effect_is_had_once_and_so_are_those_before_it_in_its_record() -> None:
+    marks: dict[int, tuple[int, int]] = {}
+    came = [(5, 0), (5, 2), (5, 1), (5, 2), (6, 0), (5, 3)]
+    assert [heard(marks, 0, offset, index) for offset, index in came] == [False, False, True, True, False, True]
+    assert marks == {0: (6, 0)}
+
+
+def test_of_effects_too_the_origin_used_longest_ago_is_forgotten() -> None:
+    marks: dict[int, tuple[int, int]] = {}
+    for origin in (1, 2, 1, 3):
+        heard(marks, origin, 5 + len(marks), 0, most=2)
+    assert list(marks) == [1, 3]
 
 
 def test_a_ring_keeps_the_last_64() -> None:
