@@ -140,6 +140,8 @@ class Event(Struct, array_like=True, frozen=True, tag=1):
     trace context.  *event* is the complete event as one map in the brand's
     CRM format; None when *value* is just that.  *key*, *value*, *headers* are
     the brand's record as it came, for a dead letter from any later stage.
+    *device* is a keyed hash of the device identity that it names, of events
+    that a share may be told of.
     """
 
     brand: str
@@ -156,6 +158,7 @@ class Event(Struct, array_like=True, frozen=True, tag=1):
     key: bytes | None
     value: bytes
     headers: Headers
+    device: bytes | None = None
 
 
 class Tick(Struct, array_like=True, frozen=True, tag=2):
@@ -190,7 +193,41 @@ class Answer(Struct, array_like=True, frozen=True, tag=5):
     refused: str | None = None
 
 
-Envelope = Event | Tick | RulesSet | ManifestRequest | Answer
+class Happened(Struct, array_like=True, frozen=True):
+    """A visit or an order, as far as whoever brought it about may know: when, and by which event *id*; of an order what it came to."""
+
+    time_ms: int
+    append_ms: int
+    id: str
+    currency: str = ""
+    total_minor: int = 0
+    refunded_minor: int = 0
+
+
+class ShareTold(Struct, array_like=True, frozen=True, tag=6):
+    """A share tells its sharer of a visit (*order_id* is empty) or an order: it was *was* and is *now*, None = not, or not any more.
+
+    *index* counts what the record at *origin* told to anybody.  *brand* is
+    where it counts for the sharer; *cause* names the deed, the same each time;
+    *depth* is 1 for the sharer of the very share.  *revocable* says that it
+    may be taken back.
+    """
+
+    origin: Origin
+    index: int
+    brand: str
+    share_id: str
+    order_id: str
+    cause: bytes
+    depth: int
+    revocable: bool
+    sku: str | None
+    category: str | None
+    was: Happened | None
+    now: Happened | None
+
+
+Envelope = Event | Tick | RulesSet | ManifestRequest | Answer | ShareTold
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Envelope] = msgspec.msgpack.Decoder(Envelope)

@@ -49,6 +49,11 @@ def identify(identities: Iterable[Identity], brand: str) -> Identified | None:
     return _strongest(found, brand) if found else None
 
 
+def device_of(identities: Iterable[Identity]) -> str:
+    """Give the first device of *identities* that is not junk; empty without one."""
+    return next((device for stated in identities if stated.type == "device" and (device := normalised(False, stated.id))), "")
+
+
 def _strongest(found: dict[int, tuple[str, bool]], brand: str) -> Identified:
     rank = min(found)
     scope = ""

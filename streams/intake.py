@@ -20,13 +20,14 @@ from streams import invalid
 from streams.cloudevent import Received, complete, receive
 from streams.facts import consent_of, facts_of
 from streams.flaws import Flaw, quoted, refused
-from streams.identity import identify
+from streams.identity import device_of, identify
 from streams.keys import Keys, Secrets
 
 LARGEST: Final = 256 * 1024
 AHEAD_MS: Final = 5 * 60 * 1000
 BEHIND_MS: Final = 400 * 24 * 60 * 60 * 1000
 LONGEST_ID: Final = 256
+DEVICE: Final = 8
 _REMEMBERED: Final = 1000
 _SYSTEM: Final = re.compile(r"[^/\s\x00-\x1f\x7f]{1,128}")
 
@@ -123,11 +124,22 @@ class Intake:
             record.key,
             record.value or b"",
             tuple(record.headers),
+            self._device(deed, facts, home.brand),
         )
         kind = (home.brand, str(event["type"]))
         self.admitted[kind] = self.admitted.get(kind, 0) + 1
         partition = topics.member_partition(member, self._partitions)
         return Effect(topics.MEMBERS, partition, member, envelope.encode(trusted))
+
+    def _device(self, deed: events.AnyDeed, facts: envelope.Facts, brand: str) -> bytes | None:
+        """Hash the device that an event names, if a share may be told of it: a visit from the sharer's device earns nothing (RULES 5)."""
+        if isinstance(facts, envelope.Click):
+            if facts.share_id is None:
+                return None
+        elif not isinstance(facts, envelope.Share | envelope.Order):
+            return None
+        device = device_of(deed.identities)
+        return self._keys.member("device", brand, device)[:DEVICE] if device else None
 
 
 class _Checked(Struct, frozen=True):

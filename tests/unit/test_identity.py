@@ -1,7 +1,7 @@
 import pytest
 
 from schemas.events import Identity
-from streams.identity import RANKING, Identified, identify, normalised
+from streams.identity import RANKING, Identified, device_of, identify, normalised
 
 ID = "x-1"
 
@@ -123,3 +123,8 @@ def test_other_identities_stay_exactly_as_they_are() -> None:
 def test_a_masked_mobile_identifies_nobody() -> None:
     assert identify([of("mobile", "138****8000", verified=True)], "acme") is None
     assert who(of("mobile", "138****8000", verified=True), of("cookie")) == Identified("cookie", "acme", ID)
+
+
+def test_the_device_is_the_first_that_is_not_junk_whoever_the_member_is() -> None:
+    assert device_of([of("wx_unionid"), of("device", "000-000"), of("device", " d1 "), of("device", "d2")]) == "d1"
+    assert device_of([of("wx_unionid"), of("cookie")]) == ""

@@ -363,3 +363,15 @@ def test_a_detail_never_shows_an_identity(event: object) -> None:
 )
 def test_a_detail_says_where_what_came_and_what_was_expected(event: object, detail: str) -> None:
     assert refused(in_json(event)).refused.detail.startswith(detail)
+
+
+def test_the_device_is_told_where_a_share_may_ask_and_nowhere_else() -> None:
+    phone = [{"type": "brand_member", "id": "m-1"}, {"type": "device", "id": "phone-1"}]
+    share = admitted(Published(in_json(stated("share", identities=phone))))[1].device
+    visit = admitted(Published(in_json(stated("click", identities=phone, share_id="s-1"))))[1].device
+    plain = admitted(Published(in_json(stated("click", identities=phone, share_id=None))))[1].device
+    other = admitted(Published(in_json(stated("share", identities=[phone[0], {"type": "device", "id": "phone-2"}]))))[1].device
+    assert share is not None
+    assert share == visit
+    assert plain is None
+    assert other not in (None, share)
