@@ -22,7 +22,9 @@ DAY_MS: Final = 24 * HOUR_MS
 SHORTEST_MS: Final = MINUTE_MS
 LONGEST_MS: Final = 400 * DAY_MS
 
-SHARES_EVENTS: Final = ("share.ordered", "share.visited")
+ORDERED: Final = "share.ordered"
+VISITED: Final = "share.visited"
+SHARES_EVENTS: Final = (ORDERED, VISITED)
 SUMMED_EVENTS: Final = ("order.completed", "order.paid", "order.placed", "order.shipped")
 EVENT_NAMES: Final = (
     "chat.in",
@@ -40,7 +42,7 @@ EVENT_NAMES: Final = (
     "share",
     *SHARES_EVENTS,
 )
-"""What a rule may count.  The two of the shares stage are known before that stage is."""
+"""What a rule may count."""
 
 Dimension = Literal["category", "sku"]
 
@@ -134,6 +136,13 @@ class EngagementRules(Struct, frozen=True):
     weights: dict[str, float]
 
 
+class SharingRules(Struct, frozen=True):
+    """How long after a visit an order is still its share's, and how many sharers up a chain are rewarded: 1, or 2 where that is said."""
+
+    window_ms: int = 7 * DAY_MS
+    depth: int = 1
+
+
 class RuleSet(Struct, frozen=True):
     """All rules of one owner: a brand's slug or ``alliance``.  Days are those of *timezone* (an IANA name)."""
 
@@ -141,6 +150,7 @@ class RuleSet(Struct, frozen=True):
     timezone: str = "UTC"
     engagement: EngagementRules | None = None
     tags: dict[str, TagRule] = {}
+    sharing: SharingRules | None = None
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas import topics
-from schemas.rules import ALLIANCE, Clause, EngagementRules, RuleSet
+from schemas.rules import ALLIANCE, Clause, EngagementRules, RuleSet, SharingRules
+from schemas.shares import DEEPEST
 from streams import rules_units as units
 from streams.rules_clauses import tag_rule
 from streams.rules_cursor import Cursor, Findings, quoted
@@ -18,7 +19,7 @@ from streams.rules_references import check_references
 from streams.yaml_tree import Mistake, load
 
 OWNERS: Final = ("brand", "alliance")
-SECTIONS: Final = (*OWNERS, "timezone", "engagement", "tags")
+SECTIONS: Final = (*OWNERS, "timezone", "engagement", "tags", "sharing")
 LATER: Final = "campaigns"
 TAG_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -47,6 +48,7 @@ def _rule_set(at: Cursor) -> RuleSet:
         timezone=units.timezone(fields["timezone"]) if "timezone" in fields else "UTC",
         engagement=_engagement(fields["engagement"]) if "engagement" in fields else None,
         tags=_tags(fields["tags"]) if "tags" in fields else {},
+        sharing=_sharing(fields["sharing"]) if "sharing" in fields else None,
     )
     if rules.engagement is None:
         for scored in at.findings.scored:
@@ -84,6 +86,20 @@ def _engagement(at: Cursor) -> EngagementRules:
     if fields["weights"].value == {}:
         fields["weights"].wrong(f"an empty mapping; expected {expected}")
     return EngagementRules(half_life_ms=units.duration(fields["half_life"]), weights=weights)
+
+
+def _sharing(at: Cursor) -> SharingRules:
+    """Read how orders are attributed and how far up a chain is rewarded; three levels are what the law calls pyramid selling."""
+    fields = at.fields((), ("window", "depth"))
+    read = SharingRules(window_ms=units.duration(fields["window"])) if "window" in fields else SharingRules()
+    if "depth" not in fields:
+        return read
+    depth = fields["depth"]
+    if type(depth.value) is int and 1 <= depth.value <= DEEPEST:
+        return SharingRules(read.window_ms, depth.value)
+    beyond = type(depth.value) is int and depth.value > DEEPEST
+    depth.wrong(f"{depth.came}{' levels are pyramid selling, which the law forbids' if beyond else ''}; expected 1 or {DEEPEST}")
+    return read
 
 
 def _tags(at: Cursor) -> dict[str, Clause]:

@@ -17,7 +17,7 @@ import msgspec
 
 from schemas import rules as written
 from schemas.member_state import BrandState
-from schemas.rules import ALLIANCE, RuleSet
+from schemas.rules import ALLIANCE, RuleSet, SharingRules
 from schemas.state import CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
@@ -26,6 +26,7 @@ from streams.tags import AnyValues, AtLeast, Combined, Engaged, Every, Leader, N
 from streams.windows import window
 
 HALF_LIVES: Final = 16
+DEFAULT: Final = SharingRules()
 ACTIVE: Final = frozenset(
     {"click", "share", "order.placed", "order.paid", "chat.in", "coupon.claimed", "coupon.redeemed"},
 )
@@ -55,7 +56,7 @@ class Plan:
     an event name can change; *by_event* the counters of an event name;
     *evidence* the names whose latest ids are worth keeping; *of_newcomers*
     those that can hold for somebody of whom nothing is known; *welcoming*
-    these and those of *touched*.
+    these and those of *touched*; *sharing* is the brand's, else the alliance's.
     """
 
     brand: SetPlan | None
@@ -69,6 +70,7 @@ class Plan:
     counters: frozenset[int] = frozenset()
     of_newcomers: frozenset[str] = frozenset()
     welcoming: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    sharing: SharingRules = DEFAULT
 
     def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that one of the events *names* can change."""
@@ -144,11 +146,14 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
     """Make ready what holds for a brand; counters of the two sets have ids of their own (even, odd)."""
     tags: list[Tag] = []
     sets: dict[str, SetPlan | None] = {}
+    sharing: SharingRules | None = None
     for owner, standing in (("brand", brand), (ALLIANCE, alliance)):
         sets[owner] = None
         if standing is not None and standing.document is not None:
-            sets[owner], of_set = _plan_set(standing, written.decode(standing.document))
+            rules = written.decode(standing.document)
+            sets[owner], of_set = _plan_set(standing, rules)
             tags += of_set
+            sharing = sharing or rules.sharing
     counters = [c for s in sets.values() if s is not None for c in s.counters]
     steps = tuple(Step(tag) for tag in tags)
     of_newcomers = frozenset(one.name for one in steps if one.silence or one.referring or one.test.holds(BrandState(), 0))
@@ -164,6 +169,7 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
         frozenset(c.id for c in counters),
         of_newcomers,
         {name: tuple(one for one in steps if one.name in of_newcomers or name in one.tag.events) for name in written.EVENT_NAMES},
+        sharing or DEFAULT,
     )
 
 

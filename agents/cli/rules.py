@@ -150,6 +150,9 @@ def _show(standing: RuleSet, version: int) -> None:
     if standing.engagement is not None:
         weights = ", ".join(f"{event} {weight:g}" for event, weight in sorted(standing.engagement.weights.items()))
         out.print(f"engagement halves in {duration_text(standing.engagement.half_life_ms)}; {weights}", highlight=False)
+    if standing.sharing is not None:
+        window = duration_text(standing.sharing.window_ms)
+        out.print(f"orders are a share's for {window}; rewarded to depth {standing.sharing.depth}", highlight=False)
     table = Table("tag", "entered by")
     for name, rule in standing.tags.items():
         table.add_row(name, said(rule))

@@ -17,6 +17,7 @@ from schemas.rules import (
     Keywords,
     Not,
     RuleSet,
+    SharingRules,
     Silent,
     Sum,
     TagRef,
@@ -91,6 +92,27 @@ def test_the_alliance_owns_a_set_of_its_own() -> None:
     assert rules.owner == "alliance"
 
 
+def test_sharing_says_a_window_and_a_depth() -> None:
+    written = [("{window: 3d, depth: 2}", 72, 2), ("{depth: 1}", 168, 1), ("{window: 36h}", 36, 1)]
+    for text, hours, depth in written:
+        rules = check(f"brand: acme\nsharing: {text}\n")
+        assert isinstance(rules, RuleSet)
+        assert rules.sharing == SharingRules(hours * HOUR_MS, depth)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "told"),
+    [
+        ("{depth: 3}", "depth: 3 levels are pyramid selling, which the law forbids; expected 1 or 2"),
+        ("{depth: 0}", "depth: 0; expected 1 or 2"),
+        ("{depth: yes}", 'depth: "yes"; expected 1 or 2'),
+        ("{window: a week}", 'window: "a week" is not a duration; write a whole number and m, h, d or w, such as 90d'),
+    ],
+)
+def test_a_third_level_is_refused_and_so_is_what_is_no_number(sharing: str, told: str) -> None:
+    assert errors(f"brand: acme\nsharing: {sharing}\n") == [f"acme.yaml:2: sharing.{told}"]
+
+
 def test_a_set_without_a_time_zone_counts_days_of_utc() -> None:
     rules = check("brand: acme\n")
     assert isinstance(rules, RuleSet)
@@ -151,7 +173,7 @@ campaigns: {}
             "brand: on\nbrnad: x\n",
             (
                 'acme.yaml:2: brnad: "brnad" is not expected (did you mean brand?); expected brand, alliance, '
-                "timezone, engagement, tags or campaigns"
+                "timezone, engagement, tags, sharing or campaigns"
             ),
         ),
         ("brand: acme\ntags: [a]\n", "acme.yaml:2: tags: a list; expected a mapping of tag names to rules"),
