@@ -45,12 +45,13 @@ class BrandState:
     *recent* is by event name or counter id.  *ids* is a ring of id and body
     hashes, *coupons* of natural keys.  *order_count* and *spend* (by currency)
     add up *orders*, a packed ``Orders``; *pruned_day* (UTC) is the day of the
-    last look for old ones.  *talk* is a packed ``Talk``.  Times: 0 = never.
+    last look for old ones.  *talk* is a packed ``Talk``, *sharing* a packed
+    ``Sharing``: empty where nothing was ever shared.  Times: 0 = never.
     """
 
     __slots__ = (
         "active_ms", "alliance", "chat_ms", "click_ms", "consent", "counts", "coupons", "first_ms", "ids", "order_count", "order_ms",
-        "orders", "pruned_day", "recent", "score", "share_ms", "spend", "tags", "talk", "value_events", "values", "withheld",
+        "orders", "pruned_day", "recent", "score", "share_ms", "sharing", "spend", "tags", "talk", "value_events", "values", "withheld",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -76,6 +77,7 @@ class BrandState:
         self.pruned_day = 0
         self.talk = b""
         self.consent: Consent | None = None
+        self.sharing = b""
 
 
 class Member:
@@ -149,6 +151,7 @@ def _as_list(state: BrandState) -> list[Any]:
         state.pruned_day,
         state.talk,
         state.consent,
+        state.sharing,
     ]
 
 
@@ -176,6 +179,7 @@ def _from_list(raw: list[Any]) -> BrandState:
     state.pruned_day = raw[19]
     state.talk = raw[20]
     state.consent = None if raw[21] is None else msgspec.convert(raw[21], Consent)
+    state.sharing = raw[22]
     return state
 
 

@@ -168,6 +168,11 @@ def encode(ask: Ask) -> bytes:
     return _encode(ask)
 
 
+def packed(word: Word, origin: Origin, index: int) -> bytes:
+    """Pack what the record at *origin* tells a share as its effect number *index*."""
+    return _encode(Ask(origin, index, word))
+
+
 def decode(value: bytes) -> Ask:
     """Unpack a value of ``huiliu.internal.shares``; raises ``msgspec.DecodeError`` on anything else."""
     return _asks.decode(value)

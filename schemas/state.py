@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from schemas.envelope import Line, RefundLine, Terms
+from schemas.envelope import Happened, Line, RefundLine, Terms
 from schemas.fold import stamp
 
 MARKS: Final = 8
@@ -19,6 +19,8 @@ RING: Final = 64
 EVIDENCE: Final = 5
 VALUES: Final = 64
 ORDERS: Final = 1_000
+TOUCHES: Final = 16
+CREDITS: Final = 1_000
 KEPT_MS: Final = 400 * 86_400_000
 ID_HASH: Final = 6
 BODY_HASH: Final = 4
@@ -47,18 +49,40 @@ class RefundRecord(Struct, array_like=True, frozen=True):
     lines: tuple[RefundLine, ...]
 
 
+class Attribution(Struct, array_like=True):
+    """Which share an order is credited to.
+
+    *share_id*, *click_id* and *device* are those that the lowest *version*
+    named that names any; *to* is the share that stands, by a visit at
+    *touched_ms* (0: the order itself names it), and *told* what it was told of
+    the order, with the same *devices* and *depth* each time.
+    """
+
+    version: int = -1
+    share_id: str | None = None
+    click_id: str | None = None
+    device: bytes | None = None
+    to: str | None = None
+    touched_ms: int = 0
+    told: Happened | None = None
+    devices: tuple[bytes, ...] = ()
+    depth: int = 1
+
+
 class Order(Struct, array_like=True):
     """An order, whatever came of it so far.
 
     *statuses* by name; *versions* holds (status, total, currency) of every
     accepted version, to tell a copy from a contradiction; *refunds* by id;
-    *last_ms* is its latest event time.
+    *last_ms* is its latest event time.  *attribution* is there once a share or
+    a click was named.
     """
 
     statuses: dict[str, StatusRecord]
     versions: dict[int, tuple[str, int, str]]
     refunds: dict[str, RefundRecord]
     last_ms: int
+    attribution: Attribution | None = None
 
 
 Orders = dict[str, bytes]
@@ -86,6 +110,34 @@ class Talk(Struct, array_like=True):
 
     messages: list[bytes] = field(default_factory=list)
     recalled: list[bytes] = field(default_factory=list)
+
+
+class Touch(Struct, array_like=True, frozen=True):
+    """A share that a member came by: *opened* by a click, or passed on."""
+
+    time_ms: int
+    share_id: str
+    click_id: str | None
+    device: bytes | None
+    opened: bool
+
+
+class Credit(Struct, array_like=True, frozen=True):
+    """A visit or an order at a member's share, as it counted: so that it can be taken out."""
+
+    name: str
+    time_ms: int
+    offset: int
+    id: str
+    weight: float
+    alliance_weight: float
+
+
+class Sharing(Struct, array_like=True):
+    """The shares a member came by lately, earliest first, and by cause what their own shares brought them, first told first."""
+
+    touches: list[Touch] = field(default_factory=list)
+    credits: dict[bytes, Credit] = field(default_factory=dict)
 
 
 class Book(Struct, array_like=True):
@@ -129,6 +181,7 @@ class Rules(Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _talks = msgspec.msgpack.Decoder(Talk)
+_sharings = msgspec.msgpack.Decoder(Sharing)
 _messages = msgspec.msgpack.Decoder(Message)
 _all_orders = msgspec.msgpack.Decoder(Orders)
 _orders = msgspec.msgpack.Decoder(Order)
@@ -177,6 +230,16 @@ def pack_talk(talk: Talk) -> bytes:
 def unpack_talk(packed: bytes) -> Talk:
     """Decode what ``pack_talk`` wrote; nothing where nobody ever spoke."""
     return _talks.decode(packed) if packed else Talk()
+
+
+def pack_sharing(sharing: Sharing) -> bytes:
+    """Pack what a member has to do with shares; never empty."""
+    return _encode(sharing)
+
+
+def unpack_sharing(packed: bytes) -> Sharing:
+    """Decode what ``pack_sharing`` wrote; nothing where nothing was ever shared."""
+    return _sharings.decode(packed) if packed else Sharing()
 
 
 def pack(offset: int, state: Struct | list[Any]) -> bytes:

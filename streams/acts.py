@@ -13,12 +13,15 @@ Source: RULES 3 and 4, CONTRACT 2 (duplicates by natural key).
 from typing import Final, TypeVar
 
 from schemas import envelope as facts
-from schemas.envelope import Event
+from schemas.envelope import Event, ShareTold
 from schemas.member_state import BrandState, Score
+from schemas.rules import ORDERED, VISITED
 from schemas.state import (
+    CREDITS,
     KEPT_MS,
     ORDERS,
     RING,
+    Credit,
     Message,
     Orders,
     StatusRecord,
@@ -27,10 +30,12 @@ from schemas.state import (
     pack_message,
     pack_order,
     pack_orders,
+    pack_sharing,
     pack_talk,
     unpack_message,
     unpack_order,
     unpack_orders,
+    unpack_sharing,
     unpack_talk,
 )
 from streams import counters, dedupe, engagement, evidence, orders
@@ -146,6 +151,30 @@ class Acts:
             engagement.take_out(state.score, act.weight, t_ms, now_ms, decay)
         if act.alliance_weight and state.alliance is not None and (decay := _decay(plan.alliance, act)):
             engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, decay)
+
+    def credit(self, state: BrandState, told: ShareTold) -> None:
+        """Count what a share tells its sharer into *state*, or take it out; what it only changes (a partial refund) counts as before."""
+        sharing = unpack_sharing(state.sharing)
+        cause = told.cause + bytes((told.depth,))
+        had = sharing.credits.get(cause)
+        if had is None and told.was is not None:  # more than ``CREDITS`` ago
+            return
+        if had is not None:
+            if told.now is not None and told.now.time_ms == had.time_ms:
+                return
+            del sharing.credits[cause]
+            self._count_out(state, _credited(had, told))
+        if told.now is not None:
+            name = ORDERED if told.order_id else VISITED
+            weights = _weight(self.plan.brand, name), _weight(self.plan.alliance, name)
+            credit = Credit(name, told.now.time_ms, self.offset, told.now.id, *weights)
+            self._count_in(state, _credited(credit, told))
+            if told.revocable:
+                sharing.credits[cause] = credit
+                if len(sharing.credits) > CREDITS:
+                    del sharing.credits[next(iter(sharing.credits))]
+        if told.revocable or had is not None:
+            state.sharing = pack_sharing(sharing)
 
     def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
         name = f"order.{order_facts.status}"
@@ -264,6 +293,19 @@ class Acts:
                     state.recent[counter.id] = evidence.remember(recent, evidence.packed(message.time_ms, message.id, message.offset))
                 else:
                     state.recent[counter.id] = evidence.forget(recent, message.time_ms, message.id)
+
+
+def _credited(credit: Credit, told: ShareTold) -> Contribution:
+    return Contribution(
+        credit.name,
+        credit.time_ms,
+        credit.offset,
+        credit.id,
+        credit.weight,
+        credit.alliance_weight,
+        skus=(told.sku,) if told.sku else (),
+        categories=(told.category,) if told.category else (),
+    )
 
 
 def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction:

@@ -12,23 +12,24 @@ Source: DESIGN 3 and 4, RULES 1, CONTRACT 2, 3 and 5.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from hashlib import sha256
 
 import msgspec
 
-from schemas import crm, decisions, envelope, topics
+from schemas import crm, decisions, envelope, shares, topics
 from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged
 from schemas.dead_letters import dead_letter_of
 from schemas.decisions import Decided, Decision, Noted
 from schemas.effects import Effect
-from schemas.envelope import Answer, Event, ManifestRequest, Origin, RulesSet, Tick
+from schemas.envelope import Answer, Event, ManifestRequest, Origin, RulesSet, ShareTold, Tick
 from schemas.fold import Home, Record
 from schemas.member_state import NEVER, BrandState, Member, due_of, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
 from schemas.rules import ALLIANCE, HOUR_MS
 from schemas.scalars import instant_text, minor_text
 from schemas.state import Book
-from streams import acts, consent, dedupe, ruleset, tags
+from streams import acts, attribution, consent, dedupe, ruleset, tags
 from streams.keys import Keys
 from streams.orders import Contradiction
 from streams.partition import MEMBER_KEY, Partition
@@ -90,6 +91,8 @@ class MembersFold:
                 self._publish(record, rules)
             case ManifestRequest():
                 self._state_manifests(record.offset)
+            case ShareTold() as told:
+                self._credit(record, told)
             case Answer() as answer:
                 self._hear(self._load(record.key or b"", record.offset), answer.origin, answer.index)
 
@@ -143,6 +146,10 @@ class MembersFold:
         self._tell_enriched(live, event, plan, book)
         if changes:
             self._tell_changes(live, event.brand, changes, event.origin)
+        state = live.state.brands[event.brand]
+        if attribution.concerns(state, event.facts):
+            for key, word in attribution.asks(live.key, state, event, plan.sharing):
+                self._ask(topics.SHARES, key, partial(shares.packed, word))
 
     def _repeated(self, state: BrandState, event: Event) -> bool | Refused:
         """Tell whether the publisher sent *event* before: by its id, then by its natural key (CONTRACT 2)."""
@@ -169,15 +176,18 @@ class MembersFold:
             state.consent = consent.state(state.consent, event.consent)
         applied = acts.Acts(plan, now_ms, offset, self.keys)
         applied.apply(state, event)
-        if applied.orphans:
-            self._decisions.append(Noted(decisions.REFUND_WITHOUT_ORDER, brand, applied.orphans))
-        if applied.forgotten:
-            self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
+        self._note(brand, applied)
         if is_new or applied.first_act:
             return self._settle(live, brand, plan, tags.judge(plan.steps_of_newcomer(applied.counted), state, now_ms))
         steps = plan.steps_for(applied.counted)
         judged = tags.judge_more(steps, state, now_ms) if applied.only_more else tags.judge(steps, state, now_ms)
         return self._settle(live, brand, plan, judged)
+
+    def _note(self, brand: str, applied: acts.Acts) -> None:
+        if applied.orphans:
+            self._decisions.append(Noted(decisions.REFUND_WITHOUT_ORDER, brand, applied.orphans))
+        if applied.forgotten:
+            self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
 
     # The clock, and who is due
 
@@ -362,6 +372,24 @@ class MembersFold:
 
     # Other stages of ours
 
+    def _credit(self, record: Record, told: ShareTold) -> None:
+        """Count what a share brought its sharer, as of when it happened, and judge them again."""
+        live = self._load(record.key or b"", record.offset)
+        if not self._hear(live, told.origin, told.index):
+            return
+        if told.now is not None:
+            self._advance(told.now.time_ms, record.offset)
+        state = live.state.brands.get(told.brand)
+        if state is None:  # its log began after they shared
+            return
+        plan = self.partition.plan(told.brand)
+        applied = acts.Acts(plan, self.partition.clock_ms, record.offset, self.keys)
+        applied.credit(state, told)
+        self._note(told.brand, applied)
+        judge = tags.judge_more if applied.only_more else tags.judge
+        judged = judge(plan.steps_for(applied.counted), state, self.partition.clock_ms)
+        self._tell_changes(live, told.brand, self._settle(live, told.brand, plan, judged), self._here(record.offset))
+
     def _ask(self, topic: str, key: bytes, word: Callable[[Origin, int], bytes]) -> None:
         """Tell the holder of *key* at another stage something: *word* packs it with this record as its origin and its running number."""
         value = word(self._here(self.partition.offset), self._asked)
@@ -369,8 +397,12 @@ class MembersFold:
         self._decisions.append(Effect(topic, topics.keyed_partition(key, self.home.partitions), key, value))
 
     def _hear(self, live: Live, origin: Origin, index: int) -> bool:
-        """Tell whether a word from another stage is new to its member; one that was had before is counted."""
-        if dedupe.heard(live.state.heard, self.partition.origin(origin), origin.offset, index):
+        """Tell whether a word from another stage is new to its member; one that was had before is counted.
+
+        Each partition of shares and of budgets is remembered: a visit has no
+        other name by which it could be known again.
+        """
+        if dedupe.heard(live.state.heard, self.partition.origin(origin), origin.offset, index, 2 * self.home.partitions):
             self._decisions.append(Noted(decisions.REPLAYED, topics.INTERNAL, 1))
             return False
         return True

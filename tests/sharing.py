@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from schemas import envelope, shares, topics
 from schemas.effects import Effect
-from schemas.envelope import Happened, Origin, ShareTold
+from schemas.envelope import Facts, Happened, Origin, ShareTold
 from schemas.fold import Home
 from schemas.shares import Ask, Deed, Share, Shared, Sharer, Word
 from streams.shares_fold import SharesFold
 from tests.property.pipeline import Written
+from tests.unit.one_partition import Log, Told
 
 PARTITIONS = 4
 NOON = 1_764_043_200_000
@@ -129,3 +131,33 @@ class Shares:
             else:
                 held[name] = word.now
         return held
+
+
+@dataclass
+class Street:
+    """Members and shares, joined: each event is folded, its shares hear of it, and their sharers hear of that."""
+
+    log: Log = field(default_factory=Log)
+    shares: Shares = field(default_factory=Shares)
+    sent: int = 0
+    heard: int = 0
+
+    def event(self, facts: Facts, at_ms: int | None = None, **how: Any) -> list[str]:
+        """Let it happen; tells the tags that changed on the way, of whomever."""
+        before = len(self.log.stage.decisions)
+        self.log.event(facts, at_ms, **how)
+        self.flow()
+        return Told(self.log.stage.decisions[before:]).changes
+
+    def flow(self) -> None:
+        """Carry words to and fro until there are none."""
+        while self.sent < len(self.log.stage.decisions) or self.heard < len(self.shares.told):
+            for decision in self.log.stage.decisions[self.sent :]:
+                if isinstance(decision, Effect):
+                    self.shares.append(decision.key or b"", decision.value or b"")
+            self.sent = len(self.log.stage.decisions)
+            self.shares.settle()
+            for member, told in self.shares.told[self.heard :]:
+                self.log.stage.append(member, envelope.encode(told), self.log.now_ms)
+            self.heard = len(self.shares.told)
+            self.log.fold()

@@ -150,6 +150,7 @@ class Log:
         origin: Origin | None = None,
         consent: Consent | None = None,
         terms: Terms = Terms(),  # noqa: B008 - it is frozen
+        device: bytes | None = None,
     ) -> Event:
         """Append an event, and fold nothing."""
         number, self.events = self.events, self.events + 1
@@ -169,6 +170,7 @@ class Log:
             b"the brand's key",
             b'{"id":"%b"}' % known.encode(),
             (("ce_id", b"raw"),),
+            device,
         )
         self.stage.append(member, envelope.encode(event), self.now_ms)
         return event

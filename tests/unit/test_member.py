@@ -35,7 +35,7 @@ def test_what_the_clock_changed_is_told_before_the_event_and_what_the_event_chan
     log.event(click(), member=WEI)
     told = log.event(share(), NOON + 3 * HOUR)
     of_lin = ["enters asleep", "exits keen"]
-    assert told.words == ["manifest", *of_lin, *of_lin, "enriched", "exits asleep", "enters zealous"]
+    assert told.words == ["manifest", *of_lin, *of_lin, "enriched", "exits asleep", "enters zealous", "tells shares"]
     assert [record.member for record in told.records[1:5]] == [KEYS.pairwise("tea", key) for key in (LIN, LIN, WEI, WEI)]
 
 
