@@ -36,9 +36,11 @@ def internal_topics(partitions: int) -> list[Topic]:
     """List the topics between the stages, and what the stages' tables are rebuilt from."""
     return [
         Topic(topics.MEMBERS, partitions, _kept(7, INSIDE_BYTES)),
+        Topic(topics.SHARES, partitions, _kept(7, INSIDE_BYTES)),
         Topic(topics.RULES, 1, _compacted()),
         Topic(topics.BRANDS, 1, _compacted()),
         Topic(topics.changelog("huiliu-members", "states"), partitions, _compacted()),
+        Topic(topics.changelog("huiliu-shares", "states"), partitions, _compacted()),
         Topic(topics.changelog("huiliu-control", "sets"), 1, _compacted()),
     ]
 

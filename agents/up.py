@@ -80,7 +80,8 @@ def _with_servers(settings: Settings, stack: ExitStack, say: Say) -> Settings:
 
 
 def _parts(workers: int) -> list[Part]:
-    stages = [("intake", "intake"), ("control", "control"), *((f"members-{number}", "members") for number in range(1, workers + 1))]
+    members = [(f"members-{number}", "members") for number in range(1, workers + 1)]
+    stages = [("intake", "intake"), ("control", "control"), ("shares", "shares"), *members]
     return [Part(name, ("worker", stage), free_port()) for name, stage in stages]
 
 

@@ -42,6 +42,10 @@ class Telemetry:
         """Count what intake tallies, by (brand, type) and (brand, reason), whenever the page is asked for: it runs on the hot path."""
         self._tallies = [(admitted, self.accepted), (refused, self.refused)]
 
+    def watch_shares(self, refused: Tally) -> None:
+        """Count what earned sharers nothing, by (brand, reason), whenever the page is asked for."""
+        self._tallies = [(refused, self.share_refused)]
+
     def page(self) -> bytes:
         """Write all metrics for Prometheus."""
         for tally, count in self._tallies:
@@ -90,6 +94,11 @@ class Telemetry:
         """A counter of distinct values was full and forgot its least: the tag may be lower than the truth."""
         self._warnings.labels(brand, "values_forgotten").inc(times)
         self.log.info("values forgotten", brand=brand, times=times)
+
+    def share_refused(self, brand: str, reason: str, times: int = 1) -> None:
+        """Visits or orders earned their sharer nothing."""
+        self._share_refusals.labels(brand, reason).inc(times)
+        self.log.debug("share refused", brand=brand, reason=reason, times=times)
 
     def tag_entered(self, brand: str, times: int = 1) -> None:
         """Members entered tags."""
@@ -248,6 +257,7 @@ class Telemetry:
         self._duplicates = self._counter("duplicates", "copies dropped: the publisher's, or of our own replays", "brand", "kind")
         self._warnings = self._counter("warnings", "things a brand should look into", "brand", "kind")
         self._tags = self._counter("tags", "tags entered and exited by members", "brand", "change")
+        self._share_refusals = self._counter("share_refusals", "visits and orders that earned their sharer nothing", "brand", "reason")
         self._manifests = self._counter("manifests", "manifests sent to the CRM", "brand")
         self._brands = self._counter("brands_taken_up", "brands that intake took up")
 

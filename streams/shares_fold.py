@@ -17,7 +17,7 @@ from schemas import envelope, shares, topics
 from schemas.effects import Effect
 from schemas.envelope import Happened, Origin, ShareTold
 from schemas.fold import STAMP, Folded, Home, Record, stamp
-from schemas.shares import ASKERS, Ask, Share
+from schemas.shares import ASKERS, Ask, Deed, Share, Word
 from streams import dedupe
 from streams.crowd import Crowd
 from streams.shares import Passed, Told, hear
@@ -42,13 +42,13 @@ class Live:
 class SharesFold:
     """See ``schemas.fold.PartitionFold`` for how it is called.
 
-    *refused* counts, by (brand, reason), what earned nothing: whoever tells it
-    takes it out.
+    *refused* counts, by (brand, reason), what earned nothing, for all
+    partitions of a worker: whoever tells it takes it out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refused: dict[tuple[str, str], int]) -> None:
         self.culprit: bytes | None = None
-        self.refused: dict[tuple[str, str], int] = {}
+        self._tally = refused
         self._states: Mapping[bytes, bytes] = {}
         self._origins: dict[tuple[bytes, int], int] = {}
         self._clock_ms = 0
@@ -79,7 +79,7 @@ class SharesFold:
             return
         before = dict(live.share.refused)
         said = hear(live.share, key, ask.word, live.crowd)
-        self._count(live.share, key, before)
+        self._count(live.share, ask.word, before)
         here = Origin(self._home.topic_id, self._home.partition, record.offset)
         for index, one in enumerate(said):
             self._effects.append(self._told(live.share, key, one, here, index) if isinstance(one, Told) else self._passed(one, here, index))
@@ -96,7 +96,7 @@ class SharesFold:
         if len(self._origins) > self._origins_before:
             states[ORIGINS] = stamp(self._origins_at, _encode(list(self._origins)))
         for what, times in self._refused.items():
-            self.refused[what] = self.refused.get(what, 0) + times
+            self._tally[what] = self._tally.get(what, 0) + times
         self._clock_ms = self._now_ms
         folded = Folded(self._effects, states, self._clock_ms)
         self.begin()
@@ -126,11 +126,12 @@ class SharesFold:
             self._origins_at = offset
         return dedupe.heard(share.marks, number, ask.origin.offset, ask.index, ASKERS)
 
-    def _count(self, share: Share, key: bytes, before: Mapping[str, int]) -> None:
+    def _count(self, share: Share, word: Word, before: Mapping[str, int]) -> None:
+        """Count what was refused just now, at the sharer's brand: an owner that a share names may be no brand at all."""
+        brand = share.sharer.brand if share.sharer is not None else word.brand if isinstance(word, Deed) else topics.INTERNAL
         for reason, times in share.refused.items():
             if more := times - before.get(reason, 0):
-                what = (shares.named(key)[0], reason)
-                self._refused[what] = self._refused.get(what, 0) + more
+                self._refused[brand, reason] = self._refused.get((brand, reason), 0) + more
 
     def _told(self, share: Share, key: bytes, told: Told, here: Origin, index: int) -> Effect:
         """Tell the sharer.  Another brand's event ids are not theirs to see: the share's own id stands for them."""

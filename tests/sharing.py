@@ -81,7 +81,7 @@ class Shares:
                     self._deliver(effect, copy=True)
 
     def _fold(self, partition: int, size: int) -> list[Effect]:
-        fold = SharesFold()
+        fold = SharesFold(self.refused)
         fold.restore(Home(topics.SHARES, SHARES_ID, partition, PARTITIONS, 1), self.tables[partition], 0)
         fold.begin()
         batch = self.logs[partition][self.folded[partition] : self.folded[partition] + size]
@@ -91,8 +91,6 @@ class Shares:
         for key, packed in done.states.items():
             assert packed is not None
             self.tables[partition][key] = packed
-        for what, times in fold.refused.items():
-            self.refused[what] = self.refused.get(what, 0) + times
         self.folded[partition] += len(batch)
         self.effects += done.effects
         return done.effects

@@ -9,7 +9,7 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.progress import track
 
-from agents import control, intake, members
+from agents import control, intake, members, shares
 from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
 from agents.clients import librdkafka
 from agents.engine import reset
@@ -25,11 +25,13 @@ class Stage(StrEnum):
 
     INTAKE = "intake"
     MEMBERS = "members"
+    SHARES = "shares"
     CONTROL = "control"
 
 
 TARGETS = {
     Stage.MEMBERS: reset.Target(members.APP_ID, topics.MEMBERS, topics.changelog(members.APP_ID, members.TABLE)),
+    Stage.SHARES: reset.Target(shares.APP_ID, topics.SHARES, topics.changelog(shares.APP_ID, shares.TABLE)),
     Stage.CONTROL: reset.Target(control.APP_ID, topics.RULES, topics.changelog(control.APP_ID, control.TABLE)),
 }
 CONSEQUENCES = {
@@ -38,6 +40,8 @@ CONSEQUENCES = {
     Stage.MEMBERS: "All members' states are forgotten and folded again from what the log holds (7 days). "
     "CRMs get it all again in a new epoch, each record under the id that it had; what was before (consent, too) is gone. "
     "If the topic was made again, `huiliu reset control` must follow: it sends the rules anew.",
+    Stage.SHARES: "All shares are forgotten and known again from what the log holds (7 days); sharers are told nothing twice. "
+    "Shares from before are unknown: what still comes of them earns nothing.",
     Stage.CONTROL: "All rule sets are sent to the members again, who drop those that they have.",
 }
 

@@ -12,7 +12,7 @@ from agents.metrics import Page, local_workers, read_page
 from agents.settings import Settings
 from schemas import topics
 
-STAGES: Final = {"huiliu-intake": "intake", "huiliu-members": "members", "huiliu-control": "control"}
+STAGES: Final = {"huiliu-intake": "intake", "huiliu-members": "members", "huiliu-shares": "shares", "huiliu-control": "control"}
 
 
 def status(
@@ -44,6 +44,7 @@ def _look(settings: Settings) -> dict[str, Any]:
     inputs = {
         "huiliu-intake": [topics.events(brand) for brand in brands],
         "huiliu-members": [topics.MEMBERS],
+        "huiliu-shares": [topics.SHARES],
         "huiliu-control": [topics.RULES],
     }
     try:

@@ -14,6 +14,7 @@ class Stage(StrEnum):
 
     INTAKE = "intake"
     MEMBERS = "members"
+    SHARES = "shares"
     CONTROL = "control"
 
 
