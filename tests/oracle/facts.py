@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import duckdb
 
-from tests.oracle.identity import Identity
+from tests.oracle.identity import Identity, device_of
 from tests.oracle.places import ENRICHED, Verdict
 from tests.oracle.validity import instant, minor
 
@@ -16,6 +16,7 @@ COLUMNS: Final = {
     "event": {
         **dict.fromkeys(("brand", "who", "kind", "order_id", "status", "currency", "conversation", "message"), "VARCHAR"),
         **dict.fromkeys(("direction", "msgtype", "text", "recalls", "refund_id"), "VARCHAR"),
+        **dict.fromkeys(("share_id", "parent", "click_id", "device"), "VARCHAR"),
         **dict.fromkeys(("position", "t", "version", "total", "refund"), "BIGINT"),
     },
     "line": {"position": "BIGINT", "line_id": "VARCHAR", "quantity": "DOUBLE", "dimension": "VARCHAR", "value": "VARCHAR"},
@@ -27,6 +28,7 @@ COLUMNS: Final = {
         "alliance": "BOOLEAN",
         "recipients": "VARCHAR[]",
     },
+    "sharing_rule": {"brand": "VARCHAR", "within": "BIGINT", "depth": "BIGINT"},
     "probe": {"probe": "BIGINT", "brand": "VARCHAR", "who": "VARCHAR", "upto": "BIGINT", "clock": "BIGINT"},
 }
 Row = dict[str, Any]
@@ -44,7 +46,7 @@ def folded(text: str) -> str:
 
 def load(database: duckdb.DuckDBPyConnection, folder: Path, verdicts: Iterable[Verdict]) -> None:
     """Fill the tables of facts from what was accepted; *folder* holds the rows on their way."""
-    rows: dict[str, list[Row]] = {name: [] for name in COLUMNS if name != "probe"}
+    rows: dict[str, list[Row]] = {name: [] for name in COLUMNS if name not in ("probe", "sharing_rule")}
     for verdict in verdicts:
         if verdict.place == ENRICHED and verdict.said is not None:
             rows["event"].append(_event(verdict))
@@ -72,6 +74,8 @@ def _event(verdict: Verdict) -> Row:
     data = said.data
     row: Row = {"brand": verdict.record.brand, "who": who_text(said.who), "kind": said.kind}
     row |= {"position": verdict.position, "t": said.at_ms, "status": data.get("status")}
+    row |= {"share_id": data.get("share_id") or None, "click_id": data.get("click_id") or None}
+    row |= {"parent": data.get("parent_share_id") or None, "device": device_of(data)}
     if said.kind == "order":
         refund = data.get("refund") or {} if data["status"] == "refunded" else {}
         row |= {"order_id": data["order_id"], "version": data["status_version"], "currency": data["currency"]}

@@ -38,6 +38,12 @@ def identity_of(brand: str, data: Any) -> Identity:
     return _strongest(brand, found)
 
 
+def device_of(data: Any) -> str | None:
+    """Find the first device in *data* that names one."""
+    listed = [(kind, spoken) for kind, spoken, _ in map(_entry, data["identities"]) if kind == "device" and spoken is not None]
+    return next((plain for kind, spoken in listed if (plain := _normal(kind, spoken)) is not None), None)
+
+
 def _strongest(brand: str, found: dict[str, tuple[str, bool]]) -> Identity:
     ranked = [kind for kind in STRONGEST_FIRST if kind in found]
     for kind in ranked:

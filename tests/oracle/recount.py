@@ -54,20 +54,33 @@ def recount(
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
         database.execute(BUCKET)
         load(database, Path(folder), verdicts)
+        asked = _everywhere(verdicts, probes)
+        sharing = [one for one in rules if one.shares]
+        buyers = _buyers(verdicts) if sharing else []
         rows = [
             {"probe": number, "brand": probe.brand, "who": who_text(probe.who), "upto": probe.upto, "clock": probe.clock_ms}
-            for number, probe in enumerate(_everywhere(verdicts, probes))
+            for number, probe in enumerate([*asked, *buyers])
         ]
         fill(database, Path(folder), "probe", rows)
         database.execute((Path(__file__).parent / "recount.sql").read_text())
+        if sharing:
+            told = [{"brand": one.owner, "within": one.sharing_ms, "depth": one.sharing_depth} for one in rules]
+            fill(database, Path(folder), "sharing_rule", told)
+            database.execute("CREATE TABLE buyer AS SELECT * FROM probe WHERE probe >= ?", [len(asked)])
+            database.execute((Path(__file__).parent / "sharing.sql").read_text())
         members = _members(database, len(rows))[: len(probes)]
         for one in rules:
-            asked = _Set(database, one)
-            for number, tags, engagement in asked.answers(probes):
+            for number, tags, engagement in _Set(database, one).answers(probes):
                 members[number].tags.extend(tags)
                 members[number].engagement |= engagement
         _withhold(database, probes, members, tags_by_default or {})
     return {probe: members[number] for number, probe in enumerate(probes)}
+
+
+def _buyers(verdicts: Sequence[Verdict]) -> list[Probe]:
+    """Ask of everybody who ordered, at the end: what they came to is their sharers' to count."""
+    ordered = {(v.record.brand, v.said.who) for v in verdicts if v.said is not None and v.said.kind == "order"}
+    return [Probe(brand, who, len(verdicts), 0) for brand, who in sorted(ordered)]
 
 
 def _everywhere(verdicts: Sequence[Verdict], probes: Sequence[Probe]) -> list[Probe]:

@@ -23,18 +23,28 @@ class Rules:
     half_life_ms: int | None = None
     weights: dict[str, float] = field(default_factory=dict)
     tags: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sharing_ms: int = 7 * DAY_MS
+    sharing_depth: int = 1
+
+    @property
+    def shares(self) -> bool:
+        """Tell whether what shares bring is counted."""
+        return "share." in f"{self.tags}{self.weights}"
 
 
 def read(text: str | Path) -> Rules:
     """Read a rule set from YAML."""
     written = YAML(typ="safe", pure=True).load(text)
     engagement = written.get("engagement") or {}
+    sharing = written.get("sharing") or {}
     return Rules(
         owner=written.get("brand") or "alliance",
         timezone=written.get("timezone", "UTC"),
         half_life_ms=duration_ms(engagement["half_life"]) if engagement else None,
         weights={name: float(weight) for name, weight in (engagement.get("weights") or {}).items()},
         tags=written.get("tags") or {},
+        sharing_ms=duration_ms(sharing.get("window", "7d")),
+        sharing_depth=sharing.get("depth", 1),
     )
 
 
