@@ -19,7 +19,7 @@ from schemas.effects import Effect
 from schemas.rules import RuleSet
 from streams.rules_check import check
 from tests.oracle import rules as oracle_rules
-from tests.oracle.brand import DAY, HOUR, MINUTE, NOON, zulu
+from tests.oracle.brand import DAY, HOUR, NOON, zulu
 from tests.oracle.identity import Identity
 from tests.oracle.places import Verdict, places
 from tests.oracle.recount import Probe, recount
@@ -47,24 +47,24 @@ BRANDS: Final = {"tea": "{window: 2d, depth: 2}", "silk": "{window: 12h}"}
 class Wild:
     """Members who share, pass on, open, buy and give back, in an order of arrival of its own."""
 
-    def __init__(self, seed: int, events: int) -> None:
-        self.random, self.count = Random(seed), 0
+    def __init__(self, seed: int, events: int, brands: dict[str, str], now_ms: int) -> None:
+        self.random, self.count, self.brands, self.now_ms = Random(seed), 0, brands, now_ms
         self.members = [f"m{number}" for number in range(self.random.randint(4, 9))]
         # Some use one phone between two of them; each has one, for whoever comes again from another is the first visit's.
         self.phones = {name: self.random.choice((None, f"phone-{name}", "phone-m0")) for name in self.members}
         self.shares = [f"s{number}" for number in range(self.random.randint(2, 8))]
-        self.sharers = {(brand, share): self.random.choice(self.members) for brand in BRANDS for share in self.shares}
+        self.sharers = {(brand, share): self.random.choice(self.members) for brand in brands for share in self.shares}
         told = [event for _ in range(events) for event in self.some()]
         told.sort(key=lambda one: one[1] + self.random.choice((0, 0, 0, 6 * HOUR, 3 * DAY)))
         offsets = Counter[str]()
         self.records = []
         for brand, _, member, value in told:
-            self.records.append(Published(brand, 0, offsets[brand], NOON, value, (), member.encode()))
+            self.records.append(Published(brand, 0, offsets[brand], now_ms, value, (), member.encode()))
             offsets[brand] += 1
 
     def some(self) -> list[tuple[str, int, str, bytes]]:
         """One thing that happens: an event, or an order with its statuses."""
-        random, brand, at_ms = self.random, self.random.choice([*BRANDS]), NOON - self.random.randint(MINUTE, 8 * DAY)
+        random, brand, at_ms = self.random, self.random.choice([*self.brands]), self.now_ms - self.random.randint(2 * HOUR, 8 * DAY)
         share, member = random.choice(self.shares), random.choice(self.members)
         match random.choices(("share", "click", "order"), (2, 6, 3))[0]:
             case "share":
@@ -150,7 +150,7 @@ def read(text: str) -> RuleSet:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_tags_told_in_the_end_are_those_that_the_recount_finds(seed: int) -> None:
-    wild = Wild(seed, 60)
+    wild = Wild(seed, 60, BRANDS, NOON)
     verdicts, texts = places(wild.records), [RULES % brand for brand in BRANDS.items()]
     town = Town(seed)
     town.members.publish_rules([read(text) for text in texts], NOON - 30 * DAY)
