@@ -6,11 +6,12 @@ image in memory, so that it goes on the same after any batch and any restore.
 Source: DESIGN 3 (exact to 1,000); Apache DataSketches.
 """
 
-from typing import Final
-
-from datasketches import hll_sketch, tgt_hll_type
+from typing import TYPE_CHECKING, Final
 
 from schemas.shares import MEMBER
+
+if TYPE_CHECKING:
+    from datasketches import hll_sketch
 
 _LOG_REGISTERS: Final = 12
 
@@ -38,7 +39,9 @@ class Crowd:
         """Give the bytes to keep: empty while nobody was counted."""
         return self._packed if self._sketch is None else bytes(self._sketch.serialize_updatable())
 
-    def _open(self, known: bytes) -> hll_sketch:
+    def _open(self, known: bytes) -> "hll_sketch":
+        from datasketches import hll_sketch, tgt_hll_type  # it loads numpy, 25 MB that nobody else's worker needs
+
         if self._packed:
             return hll_sketch.deserialize(self._packed)
         sketch = hll_sketch(_LOG_REGISTERS, tgt_hll_type.HLL_8)

@@ -12,16 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from agents import admin, key_file, lag, shares
-from agents.engine.changelog import Changelog
+from agents import admin, key_file, lag
 from agents.servers import start_kafka
 from agents.settings import Settings
 from agents.topic_log import TopicLog, Writer
 from schemas import envelope, topics
 from schemas.brands import Registration
-from schemas.shares import Share, key_of, unpack
 from streams.keys import Keys
-from streams.shares import visitors
 from tests.integration.command import huiliu
 from tests.integration.crew import Crew, eventually
 from tests.oracle import rules as oracle_rules
@@ -82,11 +79,11 @@ class Tea:
 
         eventually(came, f"{member}: {' '.join(changes)}; came: {self.told(member)}", 40)
 
-    def share(self, share_id: str) -> Share:
-        """What the stage's changelog says of a share."""
-        key = key_of("tea", share_id)
-        changelog = Changelog(self.settings.bootstrap(), shares.APP_ID, topics.changelog(shares.APP_ID, shares.TABLE))
-        return unpack(changelog.restore(topics.keyed_partition(key, PARTITIONS), lambda _: None).states[key])
+    def share(self, share_id: str) -> Any:
+        """What `huiliu share` says."""
+        shown = huiliu("share", "tea", share_id, "--json", kafka=self.settings.bootstrap(), environment=environment(self.settings))
+        assert shown.status == 0, shown
+        return shown.document
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +103,11 @@ def publish_rules(settings: Settings, brand: str, text: str) -> None:
     admin.add_brand(settings, Registration(brand, brand, admin.now()))
     file = settings.data_dir / f"{brand}.yaml"
     file.write_text(text)
-    environment = {"HUILIU_DATA": str(settings.data_dir), "HUILIU_PARTITIONS": str(PARTITIONS)}
-    assert huiliu("rules", "publish", str(file), kafka=settings.bootstrap(), environment=environment).status == 0
+    assert huiliu("rules", "publish", str(file), kafka=settings.bootstrap(), environment=environment(settings)).status == 0
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    return {"HUILIU_DATA": str(settings.data_dir), "HUILIU_PARTITIONS": str(PARTITIONS)}
 
 
 def await_rules(settings: Settings, sets: int) -> None:
@@ -172,8 +172,10 @@ def test_what_a_share_brings_is_told_once_whoever_is_killed(tea: Tea) -> None:
     tea.await_told("ann", "+opened", "+popular", "+seller", "+star", "-star", "-seller")
 
     settled(tea.crew, ["tea"])
-    known = tea.share("s1")
-    assert (visitors(known), known.orders, known.refused) == (2, 0, {"self_share": 1})
+    shown = tea.share("s1")
+    assert (shown["visitors"], shown["exact"], shown["orders"], shown["refused"]) == (2, True, 0, {"self_share": 1})
+    assert shown["sharer"] == tea.keys.pairwise("tea", tea.keys.member("brand_member", "tea", "ann"))
+    assert huiliu("share", "tea", "unheard-of", kafka=tea.settings.bootstrap()).status == 1
     assert (tea.told("ben"), tea.told("cem")) == ([], [])
 
 
