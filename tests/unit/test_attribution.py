@@ -228,9 +228,9 @@ def test_a_share_brings_what_it_shows() -> None:
 def test_a_word_that_comes_again_counts_once(street: Street) -> None:
     street.event(visit(), member=WEI)
     offset = len(street.log.stage.log) - 1
-    before = street.log.remembered(LIN)
+    before = street.log.remembered(LIN).counts
     assert street.log.again(offset).words == ["replayed"]
-    assert street.log.remembered(LIN) == before
+    assert street.log.remembered(LIN).counts == before
 
 
 def test_events_that_name_no_share_tell_no_share() -> None:
