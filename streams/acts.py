@@ -153,11 +153,14 @@ class Acts:
             engagement.take_out(state.alliance, act.alliance_weight, t_ms, now_ms, decay)
 
     def credit(self, state: BrandState, told: ShareTold) -> None:
-        """Count what a share tells its sharer into *state*, or take it out; what it only changes (a partial refund) counts as before."""
+        """Count what a share tells its sharer into *state*, or take it out; what it only changes (a partial refund) counts as before.
+
+        A deed further down a chain than these rules reach counts nowhere.
+        """
         sharing = unpack_sharing(state.sharing)
         cause = told.cause + bytes((told.depth,))
         had = sharing.credits.get(cause)
-        if had is None and told.was is not None:  # more than ``CREDITS`` ago
+        if had is None and (told.was is not None or told.depth > self.plan.sharing.depth):  # the former: more than ``CREDITS`` ago
             return
         if had is not None:
             if told.now is not None and told.now.time_ms == had.time_ms:

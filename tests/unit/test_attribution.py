@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.envelope import Click, Consent, Line, Order, Share
+from schemas.envelope import Click, Consent, Happened, Line, Order, Origin, Share, ShareTold, encode
 from schemas.shares import Share as Known
 from tests.property.pipeline import KEYS
 from tests.sharing import Street, bought, who
@@ -255,3 +255,13 @@ def test_what_a_share_is_told_of_an_order_is_the_same_in_the_end_whatever_comes_
     standing = [now for _, now in street.shares.standing().items() if now.currency]
     assert [(now.time_ms, now.refunded_minor) for now in standing] == [(NOON + 2, 4_000)] * len(events)
     assert bought().total_minor == standing[0].total_minor
+
+
+def test_a_word_from_deeper_than_the_rules_reach_counts_nowhere(street: Street) -> None:
+    """The visitor's rules may be others' than the sharer's: those of the sharer's brand decide."""
+    told = ShareTold(
+        Origin(b"shares".ljust(16, b"."), 0, 9), 0, "tea", "s9", "", b"a cause!", 2, True, None, None, None, Happened(NOON, NOON, "e9")
+    )
+    street.log.stage.append(LIN, encode(told), NOON)
+    assert street.log.fold().words == []
+    assert street.log.remembered(LIN).counts == {}
