@@ -179,6 +179,24 @@ def test_what_a_share_brings_is_told_once_whoever_is_killed(tea: Tea) -> None:
     assert (tea.told("ben"), tea.told("cem")) == ([], [])
 
 
+def test_shares_that_begin_anew_tell_nobody_anything_twice(tea: Tea) -> None:
+    tea.publish("dan", "share", share_id="s2", via="qr")
+    tea.click("ann", "s2")
+    tea.click("eve", "s2")
+    tea.order("eve", "o3")
+    tea.await_told("dan", "+opened", "+popular", "+seller")
+    settled(tea.crew, ["tea"])
+    before = tea.share("s2")
+    tea.crew.stop("shares")
+    reset = huiliu("reset", "shares", "--yes", kafka=tea.settings.bootstrap(), environment=environment(tea.settings))
+    assert reset.status == 0, reset
+    tea.crew.start("shares")
+    tea.click("fay", "s2")
+    settled(tea.crew, ["tea"])
+    assert tea.told("dan") == ["+opened", "+popular", "+seller"]
+    assert tea.share("s2") == before | {"visitors": 3}
+
+
 def settled(crew: Crew, brands: list[str]) -> None:
     """Return when all that was published, asked and answered is folded and durable, and nothing more comes of it."""
     inputs = {"huiliu-intake": [topics.events(brand) for brand in brands], **INPUTS}
