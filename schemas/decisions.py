@@ -22,7 +22,10 @@ REPLAYED = "replayed"
 DUPLICATE = "duplicate"
 REFUND_WITHOUT_ORDER = "refund_without_order"
 VALUES_FORGOTTEN = "values_forgotten"
-NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN)
+SHARE_VISITED = "share_visited"
+SHARE_ORDERED = "share_ordered"
+SHARE_TAKEN_BACK = "share_taken_back"
+NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN, SHARE_VISITED, SHARE_ORDERED, SHARE_TAKEN_BACK)
 
 Decision = CrmRecord | DeadLetter | Noted | Effect
 """An ``Effect`` is a word to another stage of ours: it is sent as it is."""

@@ -16,7 +16,17 @@ from prometheus_client.process_collector import ProcessCollector
 
 from schemas.crm import ENRICHED, MANIFEST, TAG_ENTERED, TAG_EXITED, CrmRecord
 from schemas.dead_letters import DeadLetter
-from schemas.decisions import DUPLICATE, REFUND_WITHOUT_ORDER, REPLAYED, VALUES_FORGOTTEN, Decision, Noted
+from schemas.decisions import (
+    DUPLICATE,
+    REFUND_WITHOUT_ORDER,
+    REPLAYED,
+    SHARE_ORDERED,
+    SHARE_TAKEN_BACK,
+    SHARE_VISITED,
+    VALUES_FORGOTTEN,
+    Decision,
+    Noted,
+)
 
 LATENCY_S: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -94,6 +104,21 @@ class Telemetry:
         """A counter of distinct values was full and forgot its least: the tag may be lower than the truth."""
         self._warnings.labels(brand, "values_forgotten").inc(times)
         self.log.info("values forgotten", brand=brand, times=times)
+
+    def share_visited(self, brand: str, times: int = 1) -> None:
+        """Visits counted for those who shared."""
+        self._share_credits.labels(brand, "visited").inc(times)
+        self.log.debug("share visited", brand=brand, times=times)
+
+    def share_ordered(self, brand: str, times: int = 1) -> None:
+        """Orders counted for those who shared."""
+        self._share_credits.labels(brand, "ordered").inc(times)
+        self.log.debug("share ordered", brand=brand, times=times)
+
+    def share_taken_back(self, brand: str, times: int = 1) -> None:
+        """Orders that are no more, or visits in a cycle, were taken back from those who shared."""
+        self._share_credits.labels(brand, "taken_back").inc(times)
+        self.log.debug("share taken back", brand=brand, times=times)
 
     def share_refused(self, brand: str, reason: str, times: int = 1) -> None:
         """Visits or orders earned their sharer nothing."""
@@ -257,6 +282,7 @@ class Telemetry:
         self._duplicates = self._counter("duplicates", "copies dropped: the publisher's, or of our own replays", "brand", "kind")
         self._warnings = self._counter("warnings", "things a brand should look into", "brand", "kind")
         self._tags = self._counter("tags", "tags entered and exited by members", "brand", "change")
+        self._share_credits = self._counter("share_credits", "what counted for those who shared, or was taken back", "brand", "kind")
         self._share_refusals = self._counter("share_refusals", "visits and orders that earned their sharer nothing", "brand", "reason")
         self._manifests = self._counter("manifests", "manifests sent to the CRM", "brand")
         self._brands = self._counter("brands_taken_up", "brands that intake took up")
@@ -294,5 +320,8 @@ COUNTED: Final[Mapping[str, Callable[[Telemetry, str, int], None]]] = {
     DUPLICATE: Telemetry.duplicate,
     REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,
     VALUES_FORGOTTEN: Telemetry.values_forgotten,
+    SHARE_VISITED: Telemetry.share_visited,
+    SHARE_ORDERED: Telemetry.share_ordered,
+    SHARE_TAKEN_BACK: Telemetry.share_taken_back,
 }
 """What is called for each kind of decision of the members fold."""

@@ -385,6 +385,10 @@ class MembersFold:
         plan = self.partition.plan(told.brand)
         applied = acts.Acts(plan, self.partition.clock_ms, record.offset, self.keys)
         applied.credit(state, told)
+        if not applied.counted:
+            return
+        ordered = decisions.SHARE_ORDERED if told.order_id else decisions.SHARE_VISITED
+        self._decisions.append(Noted(ordered if told.now is not None else decisions.SHARE_TAKEN_BACK, told.brand, 1))
         self._note(told.brand, applied)
         judge = tags.judge_more if applied.only_more else tags.judge
         judged = judge(plan.steps_for(applied.counted), state, self.partition.clock_ms)

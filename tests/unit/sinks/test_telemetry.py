@@ -96,6 +96,15 @@ def test_the_page_is_prometheus_text(telemetry: Telemetry) -> None:
     assert b'huiliu_event_to_crm_seconds_bucket{brand="acme",le="0.015"} 1.0' in telemetry.page()
 
 
+def test_what_earned_a_sharer_nothing_is_counted_once(telemetry: Telemetry) -> None:
+    refused = {("acme", "self_share"): 2}
+    telemetry.watch_shares(refused)
+    telemetry.page()
+    telemetry.page()
+    assert refused == {}
+    assert sample(telemetry, "share_refusals_total", brand="acme", reason="self_share") == 2
+
+
 def test_what_intake_tallies_is_counted_once(telemetry: Telemetry) -> None:
     admitted, refused = {("acme", "cn.huiliu.click.v1"): 3}, {("acme", "bad_time"): 2}
     telemetry.watch_intake(admitted, refused)
