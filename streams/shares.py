@@ -246,7 +246,9 @@ def _keep_unknown(share: Share, deed: Deed, visit: bool) -> None:
 
 def _keep(share: Share, deed: Deed) -> None:
     """Keep what may have to be judged anew: visits are bounded by the visitors, orders by ``REMEMBERED``."""
-    if _merged(share, deed) or deed.now is None:
+    if deed.order_id and _merged(share, deed):
+        return
+    if deed.now is None:
         return
     share.deeds.append(_alone(deed))
     if len(share.deeds) > EXACT + REMEMBERED:
