@@ -89,7 +89,7 @@ def test_up_runs_everything_stops_within_15_s_and_goes_on_where_it_was(tmp_path:
         assert [brand.brand for brand in admin.list_brands(first)] == ["acme"]
         secrets = key_file.read(first.keys)
         assert within(10, lambda: workers_and_lag(data) == dict.fromkeys(("intake", "members", "shares", "control"), (1, 0)))
-        assert "3 workers" in ask(data, "watch", "--seconds", "2").stdout
+        assert "4 workers" in ask(data, "watch", "--seconds", "2").stdout
         pids = children(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
