@@ -61,7 +61,7 @@ def folded(log: Sequence[Asked]) -> tuple[float, float, int, int, int]:
     """Fold *log*; gives CPU seconds of the first and of all later batches, words told, bytes of state, and visitors as counted."""
     from schemas.fold import Home
     from schemas.shares import unpack
-    from streams.shares import visitors
+    from streams.share_memory import visitors
     from streams.shares_fold import SharesFold
 
     fold, states, told, spent = SharesFold({}), dict[bytes, bytes](), 0, list[float]()

@@ -27,6 +27,7 @@ from schemas.state import (
     TOUCHES,
     Attribution,
     Order,
+    Sharing,
     Touch,
     order_last_ms,
     pack_order,
@@ -69,7 +70,8 @@ def asks(member: bytes, state: BrandState, event: Event, rules: SharingRules) ->
         case facts.Share() as share:
             asked = _shared(member, state, event, share)
             if share.parent_share_id is not None and share.parent_share_id != share.share_id:
-                asked += _touch(member, state, event, rules, Touch(event.time_ms, share.parent_share_id, None, event.device, False))
+                touch = Touch(event.time_ms, share.parent_share_id, None, event.device, False)
+                asked += _touch(member, state, event, rules, unpack_sharing(state.sharing), touch)
             return asked
         case facts.Order() as order:
             return _ordered(member, state, event, rules, order)
@@ -91,25 +93,31 @@ def _shared(member: bytes, state: BrandState, event: Event, share: facts.Share) 
 
 def _opened(member: bytes, state: BrandState, event: Event, rules: SharingRules, share_id: str, click_id: str | None) -> list[Asked]:
     """Tell a share of its visit, unless this member came by it lately and it knows."""
-    known = any(touch.opened and touch.share_id == share_id for touch in unpack_sharing(state.sharing).touches)
-    now = Happened(event.time_ms, event.append_ms, event.id)
-    visit = Deed(member, event.brand, _some(event.device), rules.depth, "", None, now)
-    asked = [] if known else [Asked(key_of(event.brand, share_id), visit)]
-    return asked + _touch(member, state, event, rules, Touch(event.time_ms, share_id, click_id, event.device, True))
+    sharing, asked, known = unpack_sharing(state.sharing), list[Asked](), False
+    for touch in sharing.touches:
+        known |= touch.opened and touch.share_id == share_id
+    if not known:
+        now = Happened(event.time_ms, event.append_ms, event.id)
+        visit = Deed(member, event.brand, _some(event.device), rules.depth, "", None, now)
+        asked.append(Asked(key_of(event.brand, share_id), visit))
+    return asked + _touch(member, state, event, rules, sharing, Touch(event.time_ms, share_id, click_id, event.device, True))
 
 
-def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, touch: Touch) -> list[Asked]:
+def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, sharing: Sharing, touch: Touch) -> list[Asked]:
     """Remember that the member came by a share; orders that were known before, but happened after, may be its."""
-    sharing = unpack_sharing(state.sharing)
-    sharing.touches = sorted([*sharing.touches, touch], key=_by_time)[-TOUCHES:]
+    touches = sharing.touches
+    touches.append(touch)
+    if len(touches) > 1 and touch.time_ms <= touches[-2].time_ms:
+        touches.sort(key=_by_time)
+    del touches[:-TOUCHES]
     state.sharing = pack_sharing(sharing)
     if state.order_ms < touch.time_ms:
         return []
-    kept, asked = unpack_orders(state.orders), []
+    kept, asked = unpack_orders(state.orders), list[Asked]()
     for order_id, packed in sorted(kept.items()):
         if order_last_ms(packed) >= touch.time_ms:
             order = unpack_order(packed)
-            if changed := _restate(member, event, order_id, order, sharing.touches, rules):
+            if changed := _restate(member, event, order_id, order, touches, rules):
                 kept[order_id] = pack_order(order)
                 asked += changed
     if asked:

@@ -14,15 +14,13 @@ Source: RULES 5 (sharing), DESIGN 3.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from schemas.envelope import Happened
 from schemas.shares import (
     DEEPEST,
-    EXACT,
     KEPT,
     LINEAGE,
-    MEMBER,
     Deed,
     Descends,
     Lineage,
@@ -36,9 +34,7 @@ from schemas.shares import (
     named,
 )
 from streams.crowd import Crowd
-
-REMEMBERED: Final = 1_000
-"""Orders that a share whose lineage is not final can still judge anew; older ones stay as they were judged."""
+from streams.share_memory import admit, keep, keep_unknown, visited
 
 
 class Told(NamedTuple):
@@ -119,16 +115,17 @@ def _deed(share: Share, key: bytes, deed: Deed, crowd: Crowd) -> list[Saying]:
     if visit and visited(share, deed.member):
         return []
     if share.sharer is None:
-        _keep_unknown(share, deed, visit)
+        if not keep_unknown(share, deed):
+            _refuse(share, Refusal.UNKNOWN)
         return []
     refusal = _refusal(share, deed, share.above or ())
-    if visit and deed.member != share.sharer.member and not _admit(share, deed.member, crowd):
+    if visit and deed.member != share.sharer.member and not admit(share, deed.member, crowd):
         refusal = Refusal.FULL
     if refusal is not None:
         _refuse(share, refusal)
         return []
     if not share.final:
-        _keep(share, deed)
+        keep(share, deed)
     if share.above is None:
         return []
     share.orders += _step(deed)
@@ -207,70 +204,6 @@ def _paid(share: Share, deed: Deed, above: Sequence[Sharer]) -> Paid:
         if one.allowed and one.member != share.sharer.member:
             paid.append((depth, one))
     return paid
-
-
-def visited(share: Share, member: bytes) -> bool:
-    """Tell whether *member* is among the visitors who are known one by one."""
-    at = share.visitors.find(member)
-    while at > 0 and at % MEMBER:
-        at = share.visitors.find(member, at + 1)
-    return at >= 0
-
-
-def visitors(share: Share) -> int:
-    """Count the visitors: exactly up to ``EXACT``, estimated beyond."""
-    return Crowd(share.crowd, share.visitors).estimate() if share.crowd else len(share.visitors) // MEMBER
-
-
-def _admit(share: Share, member: bytes, crowd: Crowd) -> bool:
-    """Count a visitor who was not known; False for one beyond ``EXACT``, who is counted in the sketch alone."""
-    if len(share.visitors) < MEMBER * EXACT:
-        share.visitors += member
-        return True
-    crowd.add(member, share.visitors)
-    return False
-
-
-def _keep_unknown(share: Share, deed: Deed, visit: bool) -> None:
-    """Keep what an unknown share may be told of later: up to ``KEPT`` visits and orders."""
-    if not _merged(share, deed):
-        if deed.now is None:
-            return
-        if len(share.deeds) >= KEPT:
-            _refuse(share, Refusal.UNKNOWN)
-            return
-        share.deeds.append(_alone(deed))
-    if visit:
-        share.visitors += deed.member
-
-
-def _keep(share: Share, deed: Deed) -> None:
-    """Keep what may have to be judged anew: visits are bounded by the visitors, orders by ``REMEMBERED``."""
-    if deed.order_id and _merged(share, deed):
-        return
-    if deed.now is None:
-        return
-    share.deeds.append(_alone(deed))
-    if len(share.deeds) > EXACT + REMEMBERED:
-        oldest = next(at for at, one in enumerate(share.deeds) if one.order_id)
-        del share.deeds[oldest]
-
-
-def _merged(share: Share, deed: Deed) -> bool:
-    """Put *deed* in place of what is kept of the same; False if nothing is."""
-    for at, kept in enumerate(share.deeds):
-        if kept.order_id == deed.order_id and kept.member == deed.member and kept.brand == deed.brand:
-            if deed.now is None:
-                del share.deeds[at]
-            else:
-                share.deeds[at] = _alone(deed)
-            return True
-    return False
-
-
-def _alone(deed: Deed) -> Deed:
-    """Forget what *deed* was: whoever is told of it later is told of it for the first time."""
-    return Deed(deed.member, deed.brand, deed.devices, deed.depth, deed.order_id, None, deed.now, deed.moved)
 
 
 def _on(deed: Deed) -> Deed:

@@ -13,7 +13,7 @@ from agents.topic_log import TopicLog
 from schemas import topics
 from schemas.shares import Share, key_of, unpack
 from streams.keys import Keys
-from streams.shares import visitors
+from streams.share_memory import visitors
 
 
 def share(

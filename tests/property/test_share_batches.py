@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.effects import Effect
 from schemas.fold import Home
 from schemas.shares import EXACT, key_of, unpack
-from streams.shares import visitors
+from streams.share_memory import visitors
 from streams.shares_fold import SharesFold
 from tests.property.pipeline import Written
 from tests.property.test_share_graphs import random_telling

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.shares import EXACT, KEPT, LINEAGE, Moved
-from streams.shares import visitors
+from streams.share_memory import visitors
 from tests.sharing import Shares, bought, order, shared, visit, who
 
 
