@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from time import monotonic
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -51,6 +52,15 @@ class Table:
     def __init__(self, taken: Taken, fold: PartitionFold, producer: Producer) -> None:
         self.states, self.marker, self.fold, self.producer = taken.states, taken.marker, fold, producer
         self.size = sum(map(len, self.states)) + sum(map(len, self.states.values()))
+
+    def keep(self, changed: Mapping[bytes, bytes | None]) -> None:
+        """Take in what a batch changed; every step goes over all of it at once."""
+        states = self.states
+        self.size -= sum(map(len, map(states.get, changed, repeat(b""))))
+        states.update(cast(Mapping[bytes, bytes], changed))
+        self.size += sum(map(len, filter(None, changed.values())))
+        for key in [key for key, value in changed.items() if value is None]:
+            del states[key]
 
 
 class KeyedBackend:
@@ -165,14 +175,7 @@ class KeyedBackend:
         folded = fold_batch(
             table.fold, records, lambda record, bug: self._observer.crashed(place.topic, place.partition, record.offset, bug)
         )
-        states = table.states
-        for key, value in folded.states.items():
-            table.size -= len(states.get(key, b""))
-            if value is None:
-                states.pop(key, None)
-            else:
-                states[key] = value
-                table.size += len(value)
+        table.keep(folded.states)
         return Done(folded.effects, folded.states, folded.clock_ms)
 
     def commits(self, due: Sequence[tuple[Pipeline, Transaction]]) -> list[list[tuple[Pipeline, Transaction]]]:
