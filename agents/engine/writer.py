@@ -84,19 +84,20 @@ class Writer:
         if not self.outstanding:
             self.progress_at = monotonic()
         self.outstanding += len(effects)
-        for sent, (topic, partition, key, value, headers) in enumerate(effects, 1):
-            while True:
-                try:
-                    if headers:
-                        produce(topic, value, key, partition, report, headers=list(headers))
-                    else:
-                        produce(topic, value, key, partition, report)
-                    break
-                except BufferError:
-                    await asyncio.sleep(POLL_S)
-                    self._check_fence()
-                    self._producer.poll(0)
-            if sent % POLL_EVERY == 0:
+        for begin in range(0, len(effects), POLL_EVERY):
+            for topic, partition, key, value, headers in effects[begin : begin + POLL_EVERY]:
+                while True:
+                    try:
+                        if headers:
+                            produce(topic, value, key, partition, report, headers=list(headers))
+                        else:
+                            produce(topic, value, key, partition, report)
+                        break
+                    except BufferError:
+                        await asyncio.sleep(POLL_S)
+                        self._check_fence()
+                        self._producer.poll(0)
+            if len(effects) > POLL_EVERY:
                 self._producer.poll(0)
         self.last_topic = effects[-1].topic
         self._sending.set()
