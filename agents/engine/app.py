@@ -1,6 +1,6 @@
 """One stage as a Faust app: wiring, and nothing that runs at import."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import faust
@@ -22,7 +22,7 @@ from agents.engine.stateless import StatelessBackend
 from agents.engine.subscription import Subscription
 from agents.engine.watch import Watch
 
-QUEUED_BATCHES = 8
+QUEUED_FETCHES = 4
 NEVER_S = 1e9  # Faust's consumer is never polled: without this it would leave the group as idle
 FAREWELL_SHARE = 0.4  # of the time for a stop
 
@@ -61,14 +61,14 @@ class EngineApp(faust.App):
         return await self.engine.finish(timeout_s)
 
 
-class BatchChannel(Channel[Work]):
-    """A channel of batches outside Faust's flow control, which clears its queues on every rebalance."""
+class BatchChannel(Channel[Sequence[Work]]):
+    """A channel of batches, those of one fetch as one item, outside Faust's flow control, which clears its queues on every rebalance."""
 
     @property
-    def queue(self) -> ThrowableQueue[Work]:
+    def queue(self) -> ThrowableQueue[Sequence[Work]]:
         """The queue between reader and agent."""
         if self._queue is None:
-            self._queue = ThrowableQueue(maxsize=QUEUED_BATCHES, flow_control=FlowControlEvent(initially_suspended=False))
+            self._queue = ThrowableQueue(maxsize=QUEUED_FETCHES, flow_control=FlowControlEvent(initially_suspended=False))
         return self._queue
 
 
@@ -99,7 +99,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
     app.topics.add(topic)
     channel = BatchChannel(app)
     app.engine = Engine(
-        app, _backend(app, cluster, options, observer), cast(Callable[[Work], Awaitable[None]], channel.put), options, observer
+        app, _backend(app, cluster, options, observer), cast(Callable[[Sequence[Work]], Awaitable[None]], channel.put), options, observer
     )
     app.watch = Watch(app.engine, cluster)
     if isinstance(stage, StatelessStage):
@@ -126,9 +126,10 @@ def _wire(app: EngineApp, channel: BatchChannel) -> None:
     idle = None if isinstance(stage, KeyedStage) else stage.anchor
 
     @app.agent(channel, name="fold")
-    async def fold(batches):  # type: ignore[no-untyped-def]
-        async for work in batches:
-            await engine.fold(work)
+    async def fold(fetches):  # type: ignore[no-untyped-def]
+        async for works in fetches:
+            for work in works:
+                await engine.fold(work)
 
     @app.on_partitions_revoked.connect
     async def revoked(*_: Any, **__: Any) -> None:

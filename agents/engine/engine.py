@@ -8,7 +8,7 @@ Source: DESIGN 4.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -51,12 +51,13 @@ class Work(NamedTuple):
 class Engine(faust.Service):
     """Reads each owned place from its position; effects delivered, then committed, then durable, then reported.
 
-    *put* hands a batch to the agent, which calls ``fold``.  *ended* is done
-    with the first failure.
+    *put* hands the batches of one fetch to the agent, which calls ``fold`` for
+    each: what Faust costs an item is shared by all places that had records.
+    *ended* is done with the first failure.
     """
 
     def __init__(
-        self, app: "EngineApp", backend: Backend, put: Callable[[Work], Awaitable[None]], options: Options, observer: Observer
+        self, app: "EngineApp", backend: Backend, put: Callable[[Sequence[Work]], Awaitable[None]], options: Options, observer: Observer
     ) -> None:
         self.app, self.backend, self.put, self.options, self.observer = app, backend, put, options, observer
         self.ledger = Ledger()
@@ -183,24 +184,23 @@ class Engine(faust.Service):
                 if generation == self.ledger.generation and not self.should_stop:
                     self.fail(bug)
                 continue
-            for place, run in found.items():
-                await self._hand_over(place, generation, run)
+            works = [work for place, run in found.items() for work in self._batches(place, generation, run)]
+            if works:
+                await self.put(works)
 
-    async def _hand_over(self, place: Place, generation: int, run: Run) -> None:
-        """Give what was read to the agent, in batches."""
+    def _batches(self, place: Place, generation: int, run: Run) -> Iterator[Work]:
+        """Cut what was read into batches; it is pending from now on."""
         pipeline = self.ledger.pipelines.get(place)
         if pipeline is None:
             return
         step = self.options.batch_records
         begins = run.begins
         for start in range(0, len(run), step):
-            if generation != self.ledger.generation:
-                return
-            batch = run[start : start + step]
+            batch = run[start : start + step] if len(run) > step else run
             ends = batch[-1].offset + 1 if start + step < len(run) else run.ends
             size = sum([len(record.value) for record in batch if record.value])
             self.ledger.read(len(batch), size)
-            await self.put(Work(pipeline, generation, begins, ends, batch, size))
+            yield Work(pipeline, generation, begins, ends, batch, size)
             begins = ends
 
     async def fold(self, work: Work) -> None:
