@@ -1,5 +1,7 @@
 """When nothing may be sent, and how long records wait for company."""
 
+import pytest
+
 from agents.engine.fence import HeartbeatFence
 from agents.engine.linger import choose
 
@@ -26,4 +28,11 @@ def test_linger_is_short_with_little_load_or_few_topics_and_long_when_many_share
     assert choose(1_000, 300, 5, 100) == 5
     assert choose(50_000, 12, 5, 100) == 5
     assert choose(50_000, 1_200, 5, 100) == 100
+    assert choose(500_000, 100, 5, 100) == 5
     assert choose(50_000, 0, 5, 100) == 5
+
+
+@pytest.mark.parametrize("rate", [1_000, 5_000, 7_500, 20_000, 200_000])
+def test_few_destinations_never_wait_long_whatever_the_load(rate: int) -> None:
+    assert choose(rate, 12, 5, 100) == 5
+    assert choose(rate, 40, 5, 100) == 5
