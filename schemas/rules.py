@@ -6,7 +6,7 @@ minor units of its currency, event names sorted tuples without repeats.  What
 is published is the JSON of these types, so a stage never meets YAML, a
 spelling mistake or a unit.
 
-Source: RULES 2 and 3.
+Source: RULES 2, 3 and 5.
 """
 
 from typing import Final, Literal
@@ -125,8 +125,130 @@ class TagRef(Struct, frozen=True, tag_field="kind", tag="tag"):
     tag: str
 
 
-Clause = Count | Sum | Top | Distinct | Keywords | Silent | Engaged | All | AnyOf | Not | TagRef
+class Amount(Struct, frozen=True, tag_field="kind", tag="amount"):
+    """In a campaign's condition: the order that triggered has a net amount of at least *at_least_minor*."""
+
+    at_least_minor: int
+    currency: str
+
+
+class FirstOrder(Struct, frozen=True, tag_field="kind", tag="first_order"):
+    """In a campaign's condition: the order that triggered is the member's only one that counts here."""
+
+
+class AtBrand(Struct, frozen=True, tag_field="kind", tag="brand"):
+    """In a condition of the alliance's: it happened at one of *brands*."""
+
+    brands: tuple[str, ...]
+
+
+Clause = Count | Sum | Top | Distinct | Keywords | Silent | Engaged | All | AnyOf | Not | TagRef | Amount | FirstOrder | AtBrand
 TagRule = Clause
+
+CampaignState = Literal["draft", "shadow", "live", "paused", "ended"]
+Period = Literal["none", "day", "week", "month"]
+OncePer = Literal["member", "day", "order", "share"]
+UndoMode = Literal["full", "pro_rata", "none"]
+CHAT_RECALLED: Final = "chat.recalled"
+UNDOING: Final = ("order.cancelled", "order.refunded", CHAT_RECALLED)
+"""What may take back what it had earned."""
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class OnEvent(Struct, frozen=True, tag_field="kind", tag="event"):
+    """Each *event* triggers."""
+
+    event: str
+
+
+class OnStreak(Struct, frozen=True, tag_field="kind", tag="streak"):
+    """The event that makes *count* of *events* within a window triggers; those are used up, the next begins a new streak."""
+
+    events: tuple[str, ...]
+    count: int
+    within_ms: int
+
+
+class OnTag(Struct, frozen=True, tag_field="kind", tag="tag_entered"):
+    """Entering *tag* triggers; of a ``top`` tag: with whatever value."""
+
+    tag: str
+
+
+Trigger = OnEvent | OnStreak | OnTag
+
+
+class CouponReward(Struct, frozen=True, tag_field="kind", tag="coupon"):
+    """A coupon over *value_minor*, good for *valid_for_ms* from the trigger's event time."""
+
+    value_minor: int
+    currency: str
+    valid_for_ms: int
+
+
+class PointsReward(Struct, frozen=True, tag_field="kind", tag="points"):
+    """Points of the brand's, good for *valid_for_ms* from the trigger's event time; None = for ever."""
+
+    points: int
+    valid_for_ms: int | None = None
+
+
+class Schedule(Struct, frozen=True):
+    """When a trigger counts, by its event time.
+
+    *from_ms* on and before *until_ms*; on *weekdays* (0 = Monday; empty = all)
+    and between *hours* (minutes of the day; the first on, before the second;
+    past midnight where the first is the greater) of the rules' time zone.
+    """
+
+    from_ms: int | None = None
+    until_ms: int | None = None
+    weekdays: tuple[int, ...] = ()
+    hours: tuple[int, int] | None = None
+
+
+class Cap(Struct, frozen=True):
+    """At most *rewards* a member: in any window of *within_ms*, or in each calendar *per* of the rules' time zone."""
+
+    rewards: int
+    within_ms: int | None = None
+    per: Literal["day", "week", "month"] | None = None
+
+
+class BudgetRule(Struct, frozen=True):
+    """At most *money_minor* and *grants* in each *period* of the trigger's event time; None = no bound."""
+
+    money_minor: int | None = None
+    grants: int | None = None
+    period: Period = "none"
+
+
+class Undo(Struct, frozen=True):
+    """What takes a reward back, and how much of it."""
+
+    on: tuple[str, ...] = UNDOING
+    mode: UndoMode = "full"
+
+
+class Campaign(Struct, frozen=True):
+    """A timed offer.  *holdout_ppm*: so many members of a million are decided, but not granted."""
+
+    state: CampaignState
+    trigger: Trigger
+    reward: CouponReward | PointsReward
+    schedule: Schedule | None = None
+    condition: Clause | None = None
+    beneficiary: Literal["actor", "sharer"] = "actor"
+    depth: int = 1
+    once_per: OncePer = "member"
+    cooldown_ms: int = 0
+    cap: tuple[Cap, ...] = ()
+    budget: BudgetRule = BudgetRule()
+    holdout_ppm: int = 0
+    freshness_ms: int | None = None
+    undo: Undo = Undo()
+    priority: int = 0
+    exclusive_group: str | None = None
 
 
 class EngagementRules(Struct, frozen=True):
@@ -151,6 +273,7 @@ class RuleSet(Struct, frozen=True):
     engagement: EngagementRules | None = None
     tags: dict[str, TagRule] = {}
     sharing: SharingRules | None = None
+    campaigns: dict[str, Campaign] = {}
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from schemas import topics
-from schemas.rules import ALLIANCE, Clause, EngagementRules, RuleSet, SharingRules
+from schemas.rules import ALLIANCE, Campaign, Clause, EngagementRules, RuleSet, SharingRules
 from schemas.shares import DEEPEST
 from streams import rules_units as units
+from streams.rules_campaign_checks import check_campaign, check_shadows
+from streams.rules_campaigns import campaign
 from streams.rules_clauses import tag_rule
 from streams.rules_cursor import Cursor, Findings, quoted
 from streams.rules_references import check_references
 from streams.yaml_tree import Mistake, load
 
 OWNERS: Final = ("brand", "alliance")
-SECTIONS: Final = (*OWNERS, "timezone", "engagement", "tags", "sharing")
-LATER: Final = "campaigns"
+SECTIONS: Final = (*OWNERS, "timezone", "engagement", "tags", "sharing", "campaigns")
 TAG_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
@@ -40,16 +41,14 @@ def told(mistakes: Sequence[Mistake], file: str) -> list[str]:
 
 
 def _rule_set(at: Cursor) -> RuleSet:
-    fields = dict(at.fields((), (*SECTIONS, LATER)))
-    if later := fields.pop(LATER, None):
-        later.wrong("campaigns are not supported yet; take them out to publish the rest")
-    rules = RuleSet(
-        owner=_owner(at, fields),
-        timezone=units.timezone(fields["timezone"]) if "timezone" in fields else "UTC",
-        engagement=_engagement(fields["engagement"]) if "engagement" in fields else None,
-        tags=_tags(fields["tags"]) if "tags" in fields else {},
-        sharing=_sharing(fields["sharing"]) if "sharing" in fields else None,
-    )
+    fields = dict(at.fields((), SECTIONS))
+    owner, timezone = _owner(at, fields), units.timezone(fields["timezone"]) if "timezone" in fields else "UTC"
+    engagement = _engagement(fields["engagement"]) if "engagement" in fields else None
+    places, tags = _tags(fields["tags"]) if "tags" in fields else ({}, {})
+    sharing = _sharing(fields["sharing"]) if "sharing" in fields else None
+    campaigns = _campaigns(fields["campaigns"], owner, timezone, sharing or SharingRules()) if "campaigns" in fields else {}
+    check_references(at.findings.references, places, tags)
+    rules = RuleSet(owner, timezone, engagement, tags, sharing, campaigns)
     if rules.engagement is None:
         for scored in at.findings.scored:
             scored.wrong("there is no score; expected an engagement: section with half_life and weights")
@@ -102,14 +101,28 @@ def _sharing(at: Cursor) -> SharingRules:
     return read
 
 
-def _tags(at: Cursor) -> dict[str, Clause]:
-    places = dict(at.named("a mapping of tag names to rules"))
+def _tags(at: Cursor) -> tuple[dict[str, Cursor], dict[str, Clause]]:
+    places = _named(at, "tag", "a mapping of tag names to rules")
+    return places, {name: tag_rule(place) for name, place in places.items()}
+
+
+def _campaigns(at: Cursor, owner: str, timezone: str, sharing: SharingRules) -> dict[str, Campaign]:
+    places = _named(at, "campaign", "a mapping of names to campaigns")
+    made: dict[str, Campaign] = {}
+    for name, place in places.items():
+        made[name] = campaign(place, timezone)
+        check_campaign(place, made[name], owner, sharing)
+    check_shadows(places, made)
+    return made
+
+
+def _named(at: Cursor, what: str, expected: str) -> dict[str, Cursor]:
+    """Step into a mapping whose keys name tags or campaigns."""
+    places = dict(at.named(expected))
     for name, place in places.items():
         if TAG_NAME.fullmatch(name) is None:
-            place.wrong(f"{quoted(name)} can't name a tag; expected 1 to 64 of a-z, 0-9 and -, a letter first{_like(name)}")
-    rules = {name: tag_rule(place) for name, place in places.items()}
-    check_references(at.findings.references, places, rules)
-    return rules
+            place.wrong(f"{quoted(name)} can't name a {what}; expected 1 to 64 of a-z, 0-9 and -, a letter first{_like(name)}")
+    return places
 
 
 def _like(name: str) -> str:

@@ -1,6 +1,6 @@
-"""What a tag may be made of, read from a rules file into checked clauses.
+"""What a tag or a campaign's condition may be made of, read from a rules file into checked clauses.
 
-Source: RULES 3.
+Source: RULES 3 and 5.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,11 +10,14 @@ from schemas.rules import (
     DAY_MS,
     SUMMED_EVENTS,
     All,
+    Amount,
     AnyOf,
+    AtBrand,
     Clause,
     Count,
     Distinct,
     Engaged,
+    FirstOrder,
     Keywords,
     Not,
     Silent,
@@ -38,6 +41,11 @@ def tag_rule(at: Cursor) -> Clause:
 def clause(at: Cursor) -> Clause:
     """Read a clause within another.  ``top`` is none: it makes a tag of its own, which a clause refers to."""
     return _clause(at, _CLAUSES)
+
+
+def condition(at: Cursor) -> Clause:
+    """Read the condition of a campaign: what a clause may be, and what the trigger itself must be."""
+    return _clause(at, _CONDITIONS)
 
 
 def _clause(at: Cursor, kinds: Mapping[str, Callable[[Cursor], Clause]]) -> Clause:
@@ -120,16 +128,38 @@ def _engaged(at: Cursor) -> Engaged:
     return Engaged(at_least=units.number(at.fields(("at_least",))["at_least"], LEAST_SCORE))
 
 
-def _all(at: Cursor) -> All:
-    return All(of=tuple(clause(each) for each in at.items("a list of rules")))
+def _all(at: Cursor, inside: Callable[[Cursor], Clause] = clause) -> All:
+    return All(of=tuple(inside(each) for each in at.items("a list of rules")))
 
 
-def _any(at: Cursor) -> AnyOf:
-    return AnyOf(of=tuple(clause(each) for each in at.items("a list of rules")))
+def _any(at: Cursor, inside: Callable[[Cursor], Clause] = clause) -> AnyOf:
+    return AnyOf(of=tuple(inside(each) for each in at.items("a list of rules")))
 
 
-def _not(at: Cursor) -> Not:
-    return Not(of=clause(at))
+def _not(at: Cursor, inside: Callable[[Cursor], Clause] = clause) -> Not:
+    return Not(of=inside(at))
+
+
+def _amount(at: Cursor) -> Amount:
+    at.findings.amounts.append(at)
+    fields = at.fields(("at_least",), ("currency",))
+    currency = units.currency(fields["currency"]) if "currency" in fields else at.findings.currency
+    if not currency and "currency" not in fields:
+        at.wrong("no currency: the reward has none either; expected currency: and a code such as CNY")
+    return Amount(at_least_minor=units.money(fields["at_least"], currency), currency=currency)
+
+
+def _first_order(at: Cursor) -> FirstOrder:
+    at.findings.amounts.append(at)
+    if at.value is not True:
+        at.wrong(f"{at.came}; expected true, or the clause within not:")
+    return FirstOrder()
+
+
+def _brand(at: Cursor) -> AtBrand:
+    at.findings.places.append(at)
+    each = [at] if isinstance(at.value, str) else at.items("a brand's name or a list of them")
+    return AtBrand(brands=tuple(sorted({units.brand(one) for one in each})))
 
 
 def _tag(at: Cursor) -> TagRef:
@@ -150,3 +180,11 @@ _CLAUSES: Final[Mapping[str, Callable[[Cursor], Clause]]] = {
     "tag": _tag,
 }
 _TAG_RULES: Final[Mapping[str, Callable[[Cursor], Clause]]] = {"top": _top} | dict(_CLAUSES)
+_CONDITIONS: Final[Mapping[str, Callable[[Cursor], Clause]]] = dict(_CLAUSES) | {
+    "all": lambda at: _all(at, condition),
+    "any": lambda at: _any(at, condition),
+    "not": lambda at: _not(at, condition),
+    "amount": _amount,
+    "first_order": _first_order,
+    "brand": _brand,
+}

@@ -15,11 +15,19 @@ from streams.yaml_tree import Entry, Mistake, Node, Scalar, inner
 
 @dataclass(slots=True)
 class Findings:
-    """What the check of one file has gathered: *references* are the places that name a tag, *scored* those that need engagement."""
+    """What the check of one file has gathered.
+
+    *references* are the places that name a tag, *scored* those that need
+    engagement; of the campaign that is being read: *amounts* those that need
+    an order, *places* those that name brands, *currency* its reward's.
+    """
 
     mistakes: list[Mistake] = field(default_factory=list)
     references: list["Cursor"] = field(default_factory=list)
     scored: list["Cursor"] = field(default_factory=list)
+    amounts: list["Cursor"] = field(default_factory=list)
+    places: list["Cursor"] = field(default_factory=list)
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from schemas import topics
 from schemas.currencies import DIGITS
-from schemas.rules import DAY_MS, EVENT_NAMES, HOUR_MS, LONGEST_MS, MINUTE_MS, SHORTEST_MS, granularity_ms
+from schemas.rules import ALLIANCE, DAY_MS, EVENT_NAMES, HOUR_MS, LONGEST_MS, MINUTE_MS, SHORTEST_MS, granularity_ms
 from schemas.scalars import parse_minor
 from streams.rules_cursor import Cursor, meant, quoted
 
@@ -22,6 +23,7 @@ UNITS_MS: Final[Mapping[str, int]] = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS,
 MOST: Final = 1_000_000_000
 
 _DURATION: Final = re.compile(r"([0-9]{1,9})([mhdw])")
+_PERCENT: Final = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,4}))?%")
 _ALMOST: Final = re.compile(r"\s*([0-9]{1,9})\s*(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|hr|h|days?|d|weeks?|w)\s*", re.IGNORECASE)
 _GRAINS: Final[Mapping[int, str]] = {
     HOUR_MS: "between 2h and 3d a window is counted by the hour",
@@ -58,6 +60,32 @@ def positive(at: Cursor, most: int = MOST) -> int:
         return at.value
     at.wrong(f"{at.came}; expected a whole number from 1 to {most}")
     return 1
+
+
+def integer(at: Cursor, least: int, most: int) -> int:
+    """Read an integer from *least* to *most*."""
+    if isinstance(at.value, int) and not isinstance(at.value, bool) and least <= at.value <= most:
+        return at.value
+    at.wrong(f"{at.came}; expected a whole number from {least} to {most}")
+    return least
+
+
+def percent(at: Cursor) -> int:
+    """Read ``10%`` or ``2.5%`` into parts per million."""
+    match = _PERCENT.fullmatch(at.value) if isinstance(at.value, str) else None
+    ppm = int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0")) if match else -1
+    if 0 <= ppm <= 1_000_000:
+        return ppm
+    at.wrong(f"{at.came} is not a share of members; expected 0% to 100%, such as 10%")
+    return 0
+
+
+def brand(at: Cursor) -> str:
+    """Read a brand's name."""
+    if isinstance(at.value, str) and topics.is_slug(at.value) and at.value != ALLIANCE:
+        return at.value
+    at.wrong(f"{at.came} is not a brand's name; expected 2 to 32 of a-z, 0-9 and -, a letter first")
+    return "?"
 
 
 def currency(at: Cursor) -> str:

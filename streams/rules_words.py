@@ -5,11 +5,14 @@ from schemas.rules import (
     HOUR_MS,
     MINUTE_MS,
     All,
+    Amount,
     AnyOf,
+    AtBrand,
     Clause,
     Count,
     Distinct,
     Engaged,
+    FirstOrder,
     Keywords,
     Not,
     Silent,
@@ -31,6 +34,30 @@ def duration_text(length_ms: int) -> str:
 def said(clause: Clause) -> str:
     """Say *clause* in one line."""
     match clause:
+        case Not(of=inside):
+            return f"not ({said(inside)})"
+        case All(of=clauses):
+            return " and ".join(f"({said(each)})" for each in clauses)
+        case AnyOf(of=clauses):
+            return " or ".join(f"({said(each)})" for each in clauses)
+        case Amount() | FirstOrder() | AtBrand():
+            return _said_of_trigger(clause)
+        case _:
+            return _said_of_member(clause)
+
+
+def _said_of_trigger(clause: Amount | FirstOrder | AtBrand) -> str:
+    match clause:
+        case Amount(at_least_minor=amount, currency=currency):
+            return f"an order of {minor_text(amount, currency)} {currency} or more"
+        case FirstOrder():
+            return "the first order"
+        case AtBrand(brands=brands):
+            return f"at {' or '.join(brands)}"
+
+
+def _said_of_member(clause: Count | Sum | Top | Distinct | Keywords | Silent | Engaged | TagRef) -> str:
+    match clause:
         case Count(events=events, within_ms=within_ms, at_least=at_least):
             return f"{at_least} or more of {', '.join(events)} within {duration_text(within_ms)}"
         case Sum(of=event, within_ms=within_ms, at_least_minor=amount, currency=currency):
@@ -47,9 +74,3 @@ def said(clause: Clause) -> str:
             return f"engagement of {least:g} or more"
         case TagRef(tag=tag):
             return f"has {tag}"
-        case Not(of=inside):
-            return f"not ({said(inside)})"
-        case All(of=clauses):
-            return " and ".join(f"({said(each)})" for each in clauses)
-        case AnyOf(of=clauses):
-            return " or ".join(f"({said(each)})" for each in clauses)

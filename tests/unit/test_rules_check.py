@@ -132,7 +132,7 @@ tags:
   Big Spender: {sum: {of: order.paid, within: 30d, at_least: 1000, currency: RMB}}
   hot: {engagement: {at_least: 20}}
   back: {tag: reguler}
-campaigns: {}
+campaigns: []
 """
     assert errors(text) == [
         'acme.yaml:1: brand: "Acme" is not a brand\'s name; expected 2 to 32 of a-z, 0-9 and -, a letter first',
@@ -157,7 +157,7 @@ campaigns: {}
             'acme.yaml:11: tags.back.tag: "reguler" is not a tag of this set (did you mean regular?); '
             "expected one of regular, Big Spender, hot, back"
         ),
-        "acme.yaml:12: campaigns: campaigns are not supported yet; take them out to publish the rest",
+        "acme.yaml:12: campaigns: a list; expected a mapping of names to campaigns",
     ]
 
 
