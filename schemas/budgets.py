@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from schemas.envelope import Origin, RulesSet, Tick
 from schemas.fold import STAMP, stamp
 
-SPENT: Final = 0
-RESERVED: Final = 1
+DAYS: Final = 420
+"""Days of which a campaign remembers what they cost; older ones are in its total alone."""
 
 
 class Limits(Struct, array_like=True, frozen=True):
@@ -74,8 +74,8 @@ class Ask(Struct, array_like=True, frozen=True, tag=10):
 Told = Ask | Tick | RulesSet
 
 
-class Period(Struct, array_like=True):
-    """What was granted of a budget in one period, in minor units, and how many grants stand."""
+class Cost(Struct, array_like=True):
+    """What was granted, in minor units: *reserved* is open, *spent* is gone; and how many *grants* stand."""
 
     reserved_minor: int = 0
     spent_minor: int = 0
@@ -83,24 +83,26 @@ class Period(Struct, array_like=True):
 
 
 class Budget(Struct, array_like=True):
-    """A campaign: its *limits* as of *version*, and its *periods* by number.
+    """A campaign: its *limits* as of *version*, and what it cost in all and by day of the rules' time zone.
 
+    By day, so that a publish may change the period and nothing is forgotten.
+    *closed* says why nothing is granted: it is paused, ended or gone.
     *marks*: (offset, index) last had of each partition of members, by number.
-    *open* is False once the campaign is paused, ended or gone: *closed* says why.
     """
 
     version: int = -1
     limits: Limits = field(default_factory=Limits)
     closed: str | None = None
-    periods: dict[int, Period] = field(default_factory=dict)
+    total: Cost = field(default_factory=Cost)
+    days: dict[int, Cost] = field(default_factory=dict)
     marks: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 class Grant(Struct, array_like=True):
-    """A reward that was granted: what of it still stands, in which period, and whether it is spent."""
+    """A reward that was granted, for good: what of it still stands, on which day it was earned, whether it is spent, and counted."""
 
     amount_minor: int
-    period: int
+    day: int
     spent: bool
     counted: bool = True
 

@@ -6,17 +6,22 @@ record embeds the brand's own event untouched.
 Source: CONTRACT 3.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from schemas.envelope import Terms
+from schemas.rewards import Refusal, Reversal
 
 ENRICHED: Final = "cn.huiliu.enriched.v1"
 TAG_ENTERED: Final = "cn.huiliu.tag.entered.v1"
 TAG_EXITED: Final = "cn.huiliu.tag.exited.v1"
 MANIFEST: Final = "cn.huiliu.manifest.v1"
+REWARD_PROGRESS: Final = "cn.huiliu.reward.progress.v1"
+REWARD_GRANTED: Final = "cn.huiliu.reward.granted.v1"
+REWARD_REFUSED: Final = "cn.huiliu.reward.refused.v1"
+REWARD_REVERSED: Final = "cn.huiliu.reward.reversed.v1"
 SOURCE: Final = "/huiliu"
 
 
@@ -73,6 +78,63 @@ class TagChanged(Struct, frozen=True):
     evidence: Evidence
 
 
+class RewardProgress(Struct, frozen=True):
+    """A member has *have* of the *need* events that earn a reward of *campaign* (``<owner>/<name>``)."""
+
+    member: str
+    campaign: str
+    have: int
+    need: int
+    at: str
+
+
+class RewardGranted(Struct, frozen=True):
+    """A reward was granted.  *value* is a decimal string: money in *currency*, else points.
+
+    *trigger* is the id of the brand's event that earned it, or the tag's name.
+    *coupon_code* is there for a coupon, *valid_until* where it does not last for ever.
+    """
+
+    reward_id: str
+    member: str
+    campaign: str
+    version: int
+    kind: Literal["coupon", "points"]
+    value: str
+    trigger: str
+    at: str
+    currency: str | UnsetType = UNSET
+    coupon_code: str | UnsetType = UNSET
+    valid_until: str | UnsetType = UNSET
+
+
+class RewardRefused(Struct, frozen=True):
+    """A trigger earned nothing, or a coupon could not be redeemed (``coupon_…``; *campaign* and *version* where they are known)."""
+
+    reward_id: str
+    member: str
+    reason: Refusal
+    detail: str
+    at: str
+    campaign: str | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+
+
+class RewardReversed(Struct, frozen=True):
+    """*amount* (as in ``granted``) of a reward was taken back; negative: it had been redeemed, and is owed.
+
+    *cause* is the id of the brand's event that took it back; empty where a clock or a rule set did.
+    """
+
+    reward_id: str
+    member: str
+    campaign: str
+    amount: str
+    reason: Reversal
+    cause: str
+    at: str
+
+
 class Manifest(Struct, frozen=True):
     """What the brand was sent from a partition since the last manifest.
 
@@ -92,6 +154,10 @@ class Manifest(Struct, frozen=True):
     at: str
 
 
+Reward = RewardProgress | RewardGranted | RewardRefused | RewardReversed
+Value = Enriched | TagChanged | Manifest | Reward
+
+
 class CrmRecord(Struct, frozen=True, gc=False):
     """One record for a brand's CRM, decided.
 
@@ -109,5 +175,5 @@ class CrmRecord(Struct, frozen=True, gc=False):
     epoch: int
     sequence: int
     member: str | None
-    value: Enriched | TagChanged | Manifest
+    value: Value
     origin: str | None = None

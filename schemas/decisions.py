@@ -18,6 +18,13 @@ class Noted(NamedTuple):
     times: int
 
 
+class Rewarded(NamedTuple):
+    """What became of a trigger, or of a reward, of *campaign*: an operator counts it."""
+
+    campaign: str
+    outcome: str
+
+
 REPLAYED = "replayed"
 DUPLICATE = "duplicate"
 REFUND_WITHOUT_ORDER = "refund_without_order"
@@ -27,7 +34,7 @@ SHARE_ORDERED = "share_ordered"
 SHARE_TAKEN_BACK = "share_taken_back"
 NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN, SHARE_VISITED, SHARE_ORDERED, SHARE_TAKEN_BACK)
 
-Decision = CrmRecord | DeadLetter | Noted | Effect
+Decision = CrmRecord | DeadLetter | Noted | Rewarded | Effect
 """An ``Effect`` is a word to another stage of ours: it is sent as it is."""
 
 

@@ -22,6 +22,10 @@ _CRM_VALUES: Final[dict[str, type[Struct]]] = {
     crm.TAG_ENTERED: crm.TagChanged,
     crm.TAG_EXITED: crm.TagChanged,
     crm.MANIFEST: crm.Manifest,
+    crm.REWARD_PROGRESS: crm.RewardProgress,
+    crm.REWARD_GRANTED: crm.RewardGranted,
+    crm.REWARD_REFUSED: crm.RewardRefused,
+    crm.REWARD_REVERSED: crm.RewardReversed,
 }
 
 

@@ -46,12 +46,15 @@ class BrandState:
     hashes, *coupons* of natural keys.  *order_count* and *spend* (by currency)
     add up *orders*, a packed ``Orders``; *pruned_day* (UTC) is the day of the
     last look for old ones.  *talk* is a packed ``Talk``, *sharing* a packed
-    ``Sharing``: empty where nothing was ever shared.  Times: 0 = never.
+    ``Sharing``, *rewards* a packed ``schemas.rewards.Earned``: empty where nothing was
+    ever shared or earned; *expires_ms* is the clock at which the first open reward
+    expires.  Times: 0 = never.
     """
 
     __slots__ = (
-        "active_ms", "alliance", "chat_ms", "click_ms", "consent", "counts", "coupons", "first_ms", "ids", "order_count", "order_ms",
-        "orders", "pruned_day", "recent", "score", "share_ms", "sharing", "spend", "tags", "talk", "value_events", "values", "withheld",
+        "active_ms", "alliance", "chat_ms", "click_ms", "consent", "counts", "coupons", "expires_ms", "first_ms", "ids", "order_count",
+        "order_ms", "orders", "pruned_day", "recent", "rewards", "score", "share_ms", "sharing", "spend", "tags", "talk", "value_events",
+        "values", "withheld",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,6 +81,8 @@ class BrandState:
         self.talk = b""
         self.consent: Consent | None = None
         self.sharing = b""
+        self.rewards = b""
+        self.expires_ms = 0
 
 
 class Member:
@@ -152,6 +157,8 @@ def _as_list(state: BrandState) -> list[Any]:
         state.talk,
         state.consent,
         state.sharing,
+        state.rewards,
+        state.expires_ms,
     ]
 
 
@@ -180,6 +187,8 @@ def _from_list(raw: list[Any]) -> BrandState:
     state.talk = raw[20]
     state.consent = None if raw[21] is None else msgspec.convert(raw[21], Consent)
     state.sharing = raw[22]
+    state.rewards = raw[23]
+    state.expires_ms = raw[24]
     return state
 
 

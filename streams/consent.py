@@ -23,6 +23,11 @@ def allows_tags(standing: Consent | None, terms: Terms) -> bool:
     return terms.tags if standing is None or standing.tags is None else standing.tags
 
 
+def allows_rewards(standing: Consent | None, terms: Terms) -> bool:
+    """Tell whether rewards may be given."""
+    return terms.rewards if standing is None or standing.rewards is None else standing.rewards
+
+
 def crosses(state: BrandState, brand: str, to: str) -> bool:
     """Tell whether what *brand* has seen of a member may enter the alliance score that *to* is shown.
 

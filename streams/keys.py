@@ -3,6 +3,7 @@
 Source: CONTRACT 2, 3 and 4.
 """
 
+from base64 import b32decode, b32encode
 from hashlib import blake2b, sha256
 from typing import Final
 
@@ -15,6 +16,9 @@ MEMBER_BYTES: Final = 16
 ID_BYTES: Final = 6
 BODY_BYTES: Final = 4
 SHA256_BLOCK: Final = 64
+REWARD_BYTES: Final = 15
+COUPON_BYTES: Final = 10
+PPM: Final = 1_000_000
 
 
 class Secrets(Struct, frozen=True):
@@ -39,6 +43,9 @@ class Keys:
         self._id = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-id")
         self._natural = blake2b(key=secrets.dedupe, digest_size=ID_BYTES, person=b"huiliu-natural")
         self._record = blake2b(key=secrets.pairwise, digest_size=MEMBER_BYTES, person=b"huiliu-record")
+        self._reward = blake2b(key=secrets.pairwise, digest_size=REWARD_BYTES, person=b"huiliu-reward")
+        self._coupon = blake2b(key=secrets.pairwise, digest_size=COUPON_BYTES, person=b"huiliu-coupon")
+        self._holdout = blake2b(key=secrets.dedupe, digest_size=8, person=b"huiliu-holdout")
         self._body = sha256(b"huiliu-body".ljust(SHA256_BLOCK - len(secrets.dedupe), b"\0") + secrets.dedupe)
 
     def member(self, kind: str, scope: str, identity: str) -> MemberKey:
@@ -76,6 +83,26 @@ class Keys:
         digest.update("\0".join(parts).encode())
         return digest.digest()
 
+    def reward(self, campaign: str, once_key: str, member: MemberKey) -> bytes:
+        """Key the reward of *campaign* that *member* can have once for *once_key*; asking twice is asking once (RULES 5)."""
+        digest = self._reward.copy()
+        digest.update(f"{campaign}\0{once_key}\0".encode() + member)
+        return digest.digest()
+
+    def coupon_code(self, reward_id: bytes) -> str:
+        """Give the code of a reward's coupon: 16 letters and digits, not to be guessed from the id that is told."""
+        digest = self._coupon.copy()
+        digest.update(reward_id)
+        return b32encode(digest.digest()).decode()
+
+    def held_out(self, campaign: str, member: MemberKey, ppm: int) -> bool:
+        """Tell whether *member* is one of the *ppm* of a million whom *campaign* decides on, but does not reward."""
+        if not ppm:
+            return False
+        digest = self._holdout.copy()
+        digest.update(campaign.encode() + b"\0" + member)
+        return int.from_bytes(digest.digest(), "big") % PPM < ppm
+
     def record_id(self, origin: Origin, member: bytes, effect: str) -> str:
         """Name what *effect* sends on account of the record at *origin*: the same again after any replay.
 
@@ -84,3 +111,17 @@ class Keys:
         digest = self._record.copy()
         digest.update(b"%b%d:%d:%b%b" % (origin.topic_id, origin.partition, origin.offset, member, effect.encode()))
         return digest.hexdigest()
+
+
+def reward_text(reward_id: bytes) -> str:
+    """Spell a reward's id as it is told: base32, 24 letters and digits."""
+    return b32encode(reward_id).decode()
+
+
+def reward_of(text: str) -> bytes | None:
+    """Read what ``reward_text`` wrote, in whatever case; None for anything else."""
+    try:
+        found = b32decode(text, casefold=True)
+    except ValueError:
+        return None
+    return found if len(found) == REWARD_BYTES else None

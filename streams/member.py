@@ -17,8 +17,9 @@ from hashlib import sha256
 
 import msgspec
 
-from schemas import crm, decisions, envelope, shares, topics
-from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged
+from schemas import budgets, crm, decisions, envelope, shares, topics
+from schemas.budgets import Word
+from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged, Value
 from schemas.dead_letters import dead_letter_of
 from schemas.decisions import Decided, Decision, Noted
 from schemas.effects import Effect
@@ -29,10 +30,11 @@ from schemas.refusals import Reason, Refused
 from schemas.rules import ALLIANCE, HOUR_MS
 from schemas.scalars import instant_text, minor_text
 from schemas.state import Book
-from streams import acts, attribution, consent, dedupe, ruleset, tags
+from streams import acts, attribution, consent, dedupe, rewards, ruleset, tags
 from streams.keys import Keys
 from streams.orders import Contradiction
 from streams.partition import MEMBER_KEY, Partition
+from streams.rewarding import Ask, Saying, Tell, Voice
 from streams.ruleset import Plan
 from streams.tags import Change, Tag
 from streams.view import view
@@ -62,6 +64,7 @@ class MembersFold:
         self._skip: Collection[tuple[int, bytes]] = ()
         self._at = ""
         self._asked = 0
+        self._judged: list[Change] = []
 
     def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
         """Begin from what was committed."""
@@ -94,7 +97,7 @@ class MembersFold:
             case ShareTold() as told:
                 self._credit(record, told)
             case Answer() as answer:
-                self._hear(self._load(record.key or b"", record.offset), answer.origin, answer.index)
+                self._answered(self._load(record.key or b"", record.offset), answer)
 
     def refuse(self, record: Record, bug: BaseException) -> None:
         """In place of an event whose fold raised: the dead letter ``crashed``; it counts as had."""
@@ -150,6 +153,8 @@ class MembersFold:
         if attribution.concerns(state, event.facts):
             for key, word in attribution.asks(live.key, state, event, plan.sharing):
                 self._ask(topics.SHARES, key, partial(shares.packed, word))
+        if plan.offers is not None or state.rewards:
+            self._reward(live, event, plan, state)
 
     def _repeated(self, state: BrandState, event: Event) -> bool | Refused:
         """Tell whether the publisher sent *event* before: by its id, then by its natural key (CONTRACT 2)."""
@@ -227,14 +232,13 @@ class MembersFold:
                 plan = self.partition.plan(brand)
                 judged = tags.judge(plan.steps, live.state.brands[brand], self.partition.clock_ms)
                 self._tell_changes(live, brand, self._settle(live, brand, plan, judged), here)
+                self._reward_by_clock(live, brand, plan, here)
 
     def _settle(self, live: Live, brand: str, plan: Plan, judged: tuple[list[Change], int]) -> list[Change]:
         """Note when the member is due again; returns what the CRM is to be told, in the contract's order."""
         changes, due_ms = judged
-        if due_ms < live.due_ms or live.due_ms <= self.partition.clock_ms:  # the latter: who was passed over
-            live.due_ms = due_ms
-            if due_ms != NEVER:
-                self.partition.deadlines.put(due_ms, live.key)
+        self._judged = changes
+        self._note_due(live, due_ms)
         state = live.state.brands[brand]
         withheld = not consent.allows_tags(state.consent, self.partition.terms(brand))
         if withheld or state.withheld:
@@ -242,6 +246,12 @@ class MembersFold:
         if len(changes) > 1:
             changes.sort(key=lambda change: (change.tag.partition(":")[0], change.entered))
         return changes
+
+    def _note_due(self, live: Live, due_ms: int) -> None:
+        if due_ms < live.due_ms or live.due_ms <= self.partition.clock_ms:  # the latter: who was passed over
+            live.due_ms = due_ms
+            if due_ms != NEVER:
+                self.partition.deadlines.put(due_ms, live.key)
 
     def _under_consent(self, state: BrandState, plan: Plan, changes: Collection[Change], withheld: bool) -> list[Change]:
         """Exit what the CRM was told of when consent goes; enter what holds when it returns."""
@@ -256,6 +266,54 @@ class MembersFold:
             state.tags = dict.fromkeys(state.tags, now_ms)
             return [tags.describe(_planned(plan, name), name, True, state, now_ms) for name in state.tags]
         return []
+
+    # Rewards
+
+    def _reward(self, live: Live, event: Event, plan: Plan, state: BrandState) -> None:
+        """Let *event* redeem, take back and earn, where it may; the rest pays a look-up."""
+        brand, offers = event.brand, plan.offers
+        if rewards.concerns(offers, state, event, self._judged):
+            said = rewards.on_event(offers, state, event, self._judged, self._voice(live, brand), self._allows(state, brand))
+            self._say(live, brand, said, event.origin)
+        if state.expires_ms:
+            self._note_due(live, state.expires_ms)
+
+    def _reward_by_clock(self, live: Live, brand: str, plan: Plan, here: Origin) -> None:
+        """Let expire what is due at *brand*, and tags that the clock entered earn."""
+        state, offers, clock_ms = live.state.brands[brand], plan.offers, self.partition.clock_ms
+        entered = offers is not None and bool(offers.by_tag) and any(change.entered for change in self._judged)
+        if entered or (state.expires_ms and state.expires_ms <= clock_ms):
+            said = rewards.on_clock(offers, state, self._judged, self._voice(live, brand), self._allows(state, brand))
+            self._say(live, brand, said, here)
+        if state.expires_ms:
+            self._note_due(live, state.expires_ms)
+
+    def _answered(self, live: Live, answer: Answer) -> None:
+        state = live.state.brands.get(answer.brand)
+        if self._hear(live, answer.origin, answer.index) and state is not None:
+            said = rewards.on_answer(state, answer, self._voice(live, answer.brand))
+            self._say(live, answer.brand, said, self._here(self.partition.offset))
+            if state.expires_ms:
+                self._note_due(live, state.expires_ms)
+
+    def _voice(self, live: Live, brand: str) -> Voice:
+        return Voice(self.keys, brand, live.key, self._name(live, brand), self.partition.clock_ms, self._at)
+
+    def _allows(self, state: BrandState, brand: str) -> bool:
+        return consent.allows_rewards(state.consent, self.partition.terms(brand))
+
+    def _say(self, live: Live, brand: str, said: Collection[Saying], origin: Origin) -> None:
+        book = self.partition.book(brand)
+        for one in said:
+            if isinstance(one, Tell):
+                self._tell(live, brand, book, one.type, one.effect, origin, one.value)
+            elif isinstance(one, Ask):
+                self._ask_budgets(one.campaign, one.word)
+            else:
+                self._decisions.append(one)
+
+    def _ask_budgets(self, campaign: str, word: Word) -> None:
+        self._ask(topics.BUDGETS, campaign.encode(), lambda here, index: budgets.encode(budgets.Ask(here, index, campaign, word)))
 
     # Rules
 
@@ -293,6 +351,8 @@ class MembersFold:
             if told:
                 exits = [Change(name, False, False, None, (), version) for name in gone]
                 self._tell_changes(live, brand, exits, here)
+            if state.rewards:
+                self._say(live, brand, rewards.on_rules(plan.offers, state, self._voice(live, brand)), here)
         live.due_ms = NEVER
         self._judge_all(live, here)
 
@@ -325,7 +385,7 @@ class MembersFold:
         record_type: str,
         effect: str,
         origin: Origin,
-        value: Enriched | TagChanged,
+        value: Value,
         brands_origin: str | None = None,
     ) -> None:
         record_id = self.keys.record_id(origin, live.key, f"{brand}:{effect}")
@@ -362,7 +422,7 @@ class MembersFold:
         record_type: str,
         record_id: str,
         member: str | None,
-        value: Enriched | TagChanged | Manifest,
+        value: Value,
         origin: str | None,
     ) -> CrmRecord:
         home = self.home

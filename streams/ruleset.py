@@ -8,7 +8,7 @@ keeps every count.
 Source: RULES 2 and 3.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -22,6 +22,7 @@ from schemas.state import CounterEntry, Rules
 from streams.counters import Counter
 from streams.engagement import Decay
 from streams.keywords import NO_WORDS, Matcher
+from streams.offers import Offer, Offers, offers_of
 from streams.tags import AnyValues, AtLeast, Combined, Engaged, Every, Leader, Negated, Refers, Silence, Some, Step, Tag, Test
 from streams.windows import window
 
@@ -57,6 +58,7 @@ class Plan:
     *evidence* the names whose latest ids are worth keeping; *of_newcomers*
     those that can hold for somebody of whom nothing is known; *welcoming*
     these and those of *touched*; *sharing* is the brand's, else the alliance's.
+    *offers* are the campaigns, None without any.
     """
 
     brand: SetPlan | None
@@ -71,6 +73,7 @@ class Plan:
     of_newcomers: frozenset[str] = frozenset()
     welcoming: dict[str, tuple[Step, ...]] = field(default_factory=dict)
     sharing: SharingRules = DEFAULT
+    offers: Offers | None = None
 
     def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that one of the events *names* can change."""
@@ -125,7 +128,7 @@ def publish(standing: Rules | None, version: int, document: bytes | None, offset
     if document is None:
         return after
     rules = written.decode(document)
-    for rule in rules.tags.values():
+    for rule in _rules(rules):
         for leaf in leaves(rule):
             if isinstance(leaf, Counting):
                 key = definition(leaf, rules.timezone)
@@ -145,14 +148,16 @@ def publish(standing: Rules | None, version: int, document: bytes | None, offset
 def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
     """Make ready what holds for a brand; counters of the two sets have ids of their own (even, odd)."""
     tags: list[Tag] = []
+    offers: list[Offer] = []
     sets: dict[str, SetPlan | None] = {}
     sharing: SharingRules | None = None
     for owner, standing in (("brand", brand), (ALLIANCE, alliance)):
         sets[owner] = None
         if standing is not None and standing.document is not None:
             rules = written.decode(standing.document)
-            sets[owner], of_set = _plan_set(standing, rules)
+            sets[owner], of_set, offered = _plan_set(standing, rules)
             tags += of_set
+            offers += offered
             sharing = sharing or rules.sharing
     counters = [c for s in sets.values() if s is not None for c in s.counters]
     steps = tuple(Step(tag) for tag in tags)
@@ -170,6 +175,7 @@ def plan(brand: Rules | None, alliance: Rules | None) -> Plan:
         of_newcomers,
         {name: tuple(one for one in steps if one.name in of_newcomers or name in one.tag.events) for name in written.EVENT_NAMES},
         sharing or DEFAULT,
+        Offers(offers) if offers else None,
     )
 
 
@@ -188,10 +194,18 @@ def drop_unplanned(state: BrandState, plan: Plan) -> None:
         state.alliance = None
 
 
-def _plan_set(standing: Rules, rules: RuleSet) -> tuple[SetPlan, list[Tag]]:
+def _rules(rules: RuleSet) -> Iterable[written.Clause]:
+    """List all that counts: tags, and the conditions of campaigns."""
+    yield from rules.tags.values()
+    for campaign in rules.campaigns.values():
+        if campaign.condition is not None:
+            yield campaign.condition
+
+
+def _plan_set(standing: Rules, rules: RuleSet) -> tuple[SetPlan, list[Tag], Sequence[Offer]]:
     shared = rules.owner == ALLIANCE
     counters: dict[bytes, Counter] = {}
-    for rule in rules.tags.values():
+    for rule in _rules(rules):
         for leaf in leaves(rule):
             if isinstance(leaf, Counting):
                 key = definition(leaf, rules.timezone)
@@ -209,7 +223,7 @@ def _plan_set(standing: Rules, rules: RuleSet) -> tuple[SetPlan, list[Tag]]:
     builder = _Builder(rules, owned, counters, f"{ALLIANCE}/" if shared else "")
     for name in rules.tags:
         builder.tag(name)
-    return owned, list(builder.tags.values())
+    return owned, list(builder.tags.values()), offers_of(rules, standing.version, builder.test)
 
 
 class _Builder:

@@ -42,6 +42,10 @@ class Clockwork:
             self._asked_ms = t_ms
         return self._number
 
+    def local(self, t_ms: int) -> int:
+        """Give *t_ms* as the wall clock of the zone shows it, in ms since 1970-01-01T00:00 there."""
+        return t_ms if self._zone is None else t_ms + self._offset(t_ms // _SLOT_MS)
+
     def start(self, bucket: int) -> int:
         """Find the first instant (ms) of *bucket* or of a later one, where a zone skips midnight."""
         if self._zone is None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from schemas import envelope, rules
 from schemas.crm import ENRICHED, MANIFEST, TAG_ENTERED, TAG_EXITED, CrmRecord, Enriched, Manifest, MemberView, TagChanged
 from schemas.dead_letters import DeadLetter
-from schemas.decisions import Decision
+from schemas.decisions import Decision, Rewarded
 from schemas.effects import Effect
 from schemas.envelope import (
     Chat,
@@ -75,11 +75,13 @@ def word(decision: Decision) -> str:
         case CrmRecord(value=TagChanged(tag=tag), type=kind):
             return f"{'enters' if kind == TAG_ENTERED else 'exits'} {tag}"
         case CrmRecord(type=kind):
-            return WORDS[kind]
+            return WORDS.get(kind, kind.split(".")[-2])
         case DeadLetter(refused=refused):
             return f"refused {refused.reason.value}"
         case Effect(topic=topic):
             return f"tells {topic.rpartition('.')[2]}"
+        case Rewarded(outcome=outcome):
+            return outcome
         case _:
             return decision.what
 

@@ -8,6 +8,7 @@ import pytest
 from schemas import crm, jsonschema
 from schemas.crm import CrmRecord
 from schemas.envelope import JSON, MSGPACK, Terms
+from schemas.rewards import Refusal, Reversal
 from sinks.crm import render
 from tests.published import GOLDEN, golden, in_json
 
@@ -23,16 +24,23 @@ VIEW = crm.MemberView(
     spend={"CNY": "129.90", "JPY": "1200"},
     last=crm.Last(click=AT, order="2026-11-17T08:00:00.000Z"),
 )
+REWARD = "3ZLPMEJECM3CGUYHJRWHSAFV"
 WHY = crm.Evidence(value=3, events=("order-1", "order-2"), rules=7)
 
 
-def values(crm_format: int) -> dict[str, crm.Enriched | crm.TagChanged | crm.Manifest]:
+def values(crm_format: int) -> dict[str, crm.Value]:
     event = in_json(golden("click")) if crm_format == JSON else msgpack.packb(golden("click"))
     return {
         crm.ENRICHED: crm.Enriched(msgspec.Raw(event), VIEW),
         crm.TAG_ENTERED: crm.TagChanged(MEMBER, "regular", AT, WHY),
         crm.TAG_EXITED: crm.TagChanged(MEMBER, "regular", AT, crm.Evidence("0.00", (), 7)),
         crm.MANIFEST: crm.Manifest(5, 1, 1, 9, 9, "ab" * 32, 1, 0, AT),
+        crm.REWARD_PROGRESS: crm.RewardProgress(MEMBER, "acme/share-three", 2, 3, AT),
+        crm.REWARD_GRANTED: crm.RewardGranted(
+            REWARD, MEMBER, "acme/share-three", 7, "coupon", "5.00", "share-9", AT, "CNY", "ABCDEFGH23456777", "2026-11-25T11:06:40.000Z"
+        ),
+        crm.REWARD_REFUSED: crm.RewardRefused(REWARD, MEMBER, Refusal.CAP, "3 within 7d is the cap", AT, "acme/share-three", 7),
+        crm.REWARD_REVERSED: crm.RewardReversed(REWARD, MEMBER, "acme/share-three", "5.00", Reversal.REFUNDED, "order-9", AT),
     }
 
 
