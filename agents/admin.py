@@ -37,10 +37,12 @@ def internal_topics(partitions: int) -> list[Topic]:
     return [
         Topic(topics.MEMBERS, partitions, _kept(7, INSIDE_BYTES)),
         Topic(topics.SHARES, partitions, _kept(7, INSIDE_BYTES)),
+        Topic(topics.BUDGETS, partitions, _kept(7, INSIDE_BYTES)),
         Topic(topics.RULES, 1, _compacted()),
         Topic(topics.BRANDS, 1, _compacted()),
         Topic(topics.changelog("huiliu-members", "states"), partitions, _compacted()),
         Topic(topics.changelog("huiliu-shares", "states"), partitions, _compacted()),
+        Topic(topics.changelog("huiliu-budgets", "states"), partitions, _compacted()),
         Topic(topics.changelog("huiliu-control", "sets"), 1, _compacted()),
     ]
 

@@ -1,4 +1,4 @@
-"""The control stage: rule sets and ticks, into every partition of members.  Wiring only.
+"""The control stage: rule sets and ticks, into every partition of budgets and members.  Wiring only.
 
 Source: DESIGN 3 (control).
 """

@@ -40,6 +40,8 @@ def said(entry: Entry) -> str:
         case crm.TAG_ENTERED | crm.TAG_EXITED:
             word = "entered" if kind == crm.TAG_ENTERED else "exited"
             return f"{at}  {value['member'][:8]}  {word} {value['tag']} ({value['evidence']['value']})"
+        case crm.REWARD_PROGRESS | crm.REWARD_GRANTED | crm.REWARD_REFUSED | crm.REWARD_REVERSED:
+            return f"{at}  {value['member'][:8]}  {_reward(kind, value)}"
         case crm.MANIFEST:
             return f"{at}  manifest of partition {value['partition']}: {value['count']} records, {value['duplicates']} duplicates"
         case _:
@@ -112,6 +114,22 @@ def _event(event: dict[str, Any]) -> str:
             return f"coupon {data['status']}"
         case _:
             return kind
+
+
+def _reward(kind: str, value: dict[str, Any]) -> str:
+    """Say what became of a reward."""
+    campaign = value.get("campaign", "")
+    match kind:
+        case crm.REWARD_PROGRESS:
+            return f"{campaign}: {value['have']} of {value['need']}"
+        case crm.REWARD_GRANTED:
+            coupon = f", coupon {value['coupon_code']}" if "coupon_code" in value else ""
+            until = f", good until {value['valid_until'][:10]}" if "valid_until" in value else ""
+            return f"{campaign}: granted {value['value']} {value.get('currency', 'points')}{coupon}{until}"
+        case crm.REWARD_REVERSED:
+            return f"{campaign}: reversed {value['amount']} ({value['reason']})"
+        case _:
+            return f"{campaign or 'coupon ' + value['reward_id']}: refused, {value['reason']} ({value['detail']})"
 
 
 def _money(spend: dict[str, str]) -> str:

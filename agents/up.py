@@ -81,7 +81,7 @@ def _with_servers(settings: Settings, stack: ExitStack, say: Say) -> Settings:
 
 def _parts(workers: int) -> list[Part]:
     members = [(f"members-{number}", "members") for number in range(1, workers + 1)]
-    stages = [("intake", "intake"), ("control", "control"), ("shares", "shares"), *members]
+    stages = [("intake", "intake"), ("control", "control"), ("shares", "shares"), ("budgets", "budgets"), *members]
     return [Part(name, ("worker", stage), free_port()) for name, stage in stages]
 
 

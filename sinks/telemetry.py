@@ -14,7 +14,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from schemas.crm import ENRICHED, MANIFEST, TAG_ENTERED, TAG_EXITED, CrmRecord
+from schemas.crm import (
+    ENRICHED,
+    MANIFEST,
+    REWARD_GRANTED,
+    REWARD_PROGRESS,
+    REWARD_REFUSED,
+    REWARD_REVERSED,
+    TAG_ENTERED,
+    TAG_EXITED,
+    CrmRecord,
+)
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import (
     DUPLICATE,
@@ -26,6 +36,7 @@ from schemas.decisions import (
     VALUES_FORGOTTEN,
     Decision,
     Noted,
+    Rewarded,
 )
 
 LATENCY_S: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
@@ -33,6 +44,8 @@ SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 LONG_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 Tally = dict[tuple[str, str], int]
 PLACE: Final = ("topic", "partition")
+MOST_CAMPAIGNS: Final = 1_000
+OTHERS: Final = "others"
 
 
 class Telemetry:
@@ -43,6 +56,7 @@ class Telemetry:
         self.log: Any = structlog.get_logger().bind(stage=stage)
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        self._campaigns: set[str] = set()
         self._tallies: list[tuple[Tally, Callable[[str, str, int], None]]] = []
         self._make_of_brands()
         self._make_of_engine()
@@ -160,11 +174,40 @@ class Telemetry:
                 counts[key] = counts.get(key, 0) + decision.times
             elif type(decision) is DeadLetter:
                 self.refused(decision.brand, decision.refused.reason)
+            elif type(decision) is Rewarded:
+                self.rewarded(decision.campaign, decision.outcome)
         for (what, brand), times in counts.items():
             COUNTED[what](self, brand, times)
         now = datetime.now(UTC)
         for brand, at in last.items():
             self.reached_crm(brand, max(0.0, (now - datetime.fromisoformat(at)).total_seconds()))
+
+    def reward_told(self, brand: str, times: int = 1) -> None:
+        """A brand was told of rewards."""
+        self._rewards_told.labels(brand).inc(times)
+        self.log.debug("rewards told", brand=brand, times=times)
+
+    def rewarded(self, campaign: str, outcome: str) -> None:
+        """Count what became of a trigger or of a reward; of more campaigns than are named apart the others count together."""
+        self._rewards.labels(self._named(campaign), outcome).inc()
+        self.log.debug("rewarded", campaign=campaign, outcome=outcome)
+
+    def budget(self, campaign: str, reserved_minor: int, spent_minor: int, left_minor: int | None, left_grants: int | None) -> None:
+        """Tell what a campaign has cost in its present period, and what is left; nothing is told as left where there is no bound."""
+        named = self._named(campaign)
+        if named == OTHERS:
+            return
+        found = {"reserved": reserved_minor, "spent": spent_minor, "left": left_minor}
+        for kind, minor in found.items():
+            if minor is not None:
+                self._budget.labels(named, kind).set(minor)
+        if left_grants is not None:
+            self._budget_grants.labels(named).set(left_grants)
+
+    def _named(self, campaign: str) -> str:
+        if len(self._campaigns) < MOST_CAMPAIGNS:
+            self._campaigns.add(campaign)
+        return campaign if campaign in self._campaigns else OTHERS
 
     def manifest(self, brand: str, times: int = 1) -> None:
         """A brand was told what it was sent."""
@@ -284,6 +327,10 @@ class Telemetry:
         self._tags = self._counter("tags", "tags entered and exited by members", "brand", "change")
         self._share_credits = self._counter("share_credits", "what counted for those who shared, or was taken back", "brand", "kind")
         self._share_refusals = self._counter("share_refusals", "visits and orders that earned their sharer nothing", "brand", "reason")
+        self._rewards_told = self._counter("rewards_told", "reward records sent to the CRM", "brand")
+        self._rewards = self._counter("rewards", "what became of triggers and rewards", "campaign", "outcome")
+        self._budget = self._gauge("budget_minor", "money of the present period, in minor units", "campaign", "kind")
+        self._budget_grants = self._gauge("budget_grants_left", "grants left in the present period", "campaign")
         self._manifests = self._counter("manifests", "manifests sent to the CRM", "brand")
         self._brands = self._counter("brands_taken_up", "brands that intake took up")
 
@@ -316,6 +363,10 @@ COUNTED: Final[Mapping[str, Callable[[Telemetry, str, int], None]]] = {
     TAG_ENTERED: Telemetry.tag_entered,
     TAG_EXITED: Telemetry.tag_exited,
     MANIFEST: Telemetry.manifest,
+    REWARD_PROGRESS: Telemetry.reward_told,
+    REWARD_GRANTED: Telemetry.reward_told,
+    REWARD_REFUSED: Telemetry.reward_told,
+    REWARD_REVERSED: Telemetry.reward_told,
     REPLAYED: Telemetry.replayed,
     DUPLICATE: Telemetry.duplicate,
     REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,

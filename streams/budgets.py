@@ -9,7 +9,7 @@ Source: RULES 5, DESIGN 2 (law 4) and 3.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -279,3 +279,33 @@ class BudgetsFold:
 def campaign_key(campaign: str) -> bytes:
     """Key the state of a campaign."""
     return _CAMPAIGN + campaign.encode()
+
+
+def campaign_of(key: bytes) -> str | None:
+    """Name the campaign whose state *key* keys; None for any other state."""
+    return key[len(_CAMPAIGN) :].decode() if key.startswith(_CAMPAIGN) else None
+
+
+class Left(NamedTuple):
+    """What a campaign has cost in the period of a clock, and what is left then: None = without a bound."""
+
+    reserved_minor: int
+    spent_minor: int
+    money_minor: int | None
+    grants: int | None
+
+
+def left_of(budget: Budget, clock_ms: int) -> Left:
+    """Tell what is left of *budget* in the period that holds *clock_ms*; never less than nothing."""
+    limits, cost = budget.limits, cost_of(budget, day_of(budget.limits, clock_ms))
+    money = None if limits.money_minor is None else max(0, limits.money_minor - cost.reserved_minor - cost.spent_minor)
+    grants = None if limits.grants is None else max(0, limits.grants - cost.grants)
+    return Left(cost.reserved_minor, cost.spent_minor, money, grants)
+
+
+def carried(key: bytes, packed: bytes, position: int) -> bytes | None:  # noqa: ARG001 - the shape of a carry
+    """Say what of a state goes over when the partition is folded anew from *position*: all of it, money is never forgotten.
+
+    A log that is whole is folded again from nothing.
+    """
+    return stamp(position - 1, packed[STAMP:]) if position else None

@@ -17,7 +17,7 @@ class NoRuleSet(ValueError):
 
 
 class ControlFold:
-    """The one partition of ``huiliu.internal.rules``: each set that is published goes into every partition of members.
+    """The one partition of ``huiliu.internal.rules``: each set that is published goes into every partition of budgets, then of members.
 
     A set's version is its offset.  A record that is no rule set raises, so
     that it is told and changes nothing downstream, where it would be told once
@@ -67,13 +67,13 @@ class ControlFold:
 
 
 def tick(now_ms: int, partitions: int) -> list[Effect]:
-    """Tell every partition of members that time went on."""
+    """Tell every partition of budgets and members that time went on."""
     return told(envelope.encode(Tick(now_ms)), partitions)
 
 
 def told(value: bytes, partitions: int) -> list[Effect]:
-    """Address *value* to every partition of members."""
-    return [Effect(topics.MEMBERS, partition, None, value) for partition in range(partitions)]
+    """Address *value* to every partition of budgets, then of members: who asks must not know more than who answers."""
+    return [Effect(topic, partition, None, value) for topic in (topics.BUDGETS, topics.MEMBERS) for partition in range(partitions)]
 
 
 def _published(record: Record) -> RulesSet:

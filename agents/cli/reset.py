@@ -9,12 +9,13 @@ from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.progress import track
 
-from agents import control, intake, members, shares
+from agents import budgets, control, intake, members, shares
 from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
 from agents.clients import librdkafka
 from agents.engine import reset
 from agents.settings import Settings
 from schemas import topics
+from streams import budgets as budgets_fold
 from streams.partition import carried
 
 ANSWER_S = 30.0
@@ -26,12 +27,14 @@ class Stage(StrEnum):
     INTAKE = "intake"
     MEMBERS = "members"
     SHARES = "shares"
+    BUDGETS = "budgets"
     CONTROL = "control"
 
 
 TARGETS = {
     Stage.MEMBERS: reset.Target(members.APP_ID, topics.MEMBERS, topics.changelog(members.APP_ID, members.TABLE)),
     Stage.SHARES: reset.Target(shares.APP_ID, topics.SHARES, topics.changelog(shares.APP_ID, shares.TABLE)),
+    Stage.BUDGETS: reset.Target(budgets.APP_ID, topics.BUDGETS, topics.changelog(budgets.APP_ID, budgets.TABLE)),
     Stage.CONTROL: reset.Target(control.APP_ID, topics.RULES, topics.changelog(control.APP_ID, control.TABLE)),
 }
 CONSEQUENCES = {
@@ -42,8 +45,13 @@ CONSEQUENCES = {
     "If the topic was made again, `huiliu reset control` must follow: it sends the rules anew.",
     Stage.SHARES: "All shares are forgotten and known again from what the log holds (7 days); sharers are told nothing twice. "
     "Shares from before are unknown: what still comes of them earns nothing.",
-    Stage.CONTROL: "All rule sets are sent to the members again, who drop those that they have.",
+    Stage.BUDGETS: "What campaigns have cost is folded again from what the log holds (7 days), on top of what was known before its "
+    "beginning. If the topic was made again, all of it is forgotten and budgets are full: lower them by what was granted.",
+    Stage.CONTROL: "All rule sets are sent to budgets and members again, who drop those that they have.",
 }
+
+
+CARRY = {budgets.APP_ID: budgets_fold.carried}
 
 
 def begin(
@@ -83,7 +91,7 @@ def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
     try:
         topic, ends = asyncio.run(reset.inputs(servers, target))
         return [
-            reset.begin_anew(servers, target, partition, topic, ends[partition], carried)
+            reset.begin_anew(servers, target, partition, topic, ends[partition], CARRY.get(target.app_id, carried))
             for partition in track(range(topic.partitions), "forgetting", console=err, transient=True)
         ]
     except (LookupError, KafkaException) as problem:

@@ -12,7 +12,7 @@ from agents.metrics import Page, local_workers, read_page
 from agents.settings import Settings
 from schemas import topics
 
-STAGES: Final = {"huiliu-intake": "intake", "huiliu-members": "members", "huiliu-shares": "shares", "huiliu-control": "control"}
+STAGES: Final = {f"huiliu-{name}": name for name in ("intake", "members", "shares", "budgets", "control")}
 
 
 def status(
@@ -45,6 +45,7 @@ def _look(settings: Settings) -> dict[str, Any]:
         "huiliu-intake": [topics.events(brand) for brand in brands],
         "huiliu-members": [topics.MEMBERS],
         "huiliu-shares": [topics.SHARES],
+        "huiliu-budgets": [topics.BUDGETS],
         "huiliu-control": [topics.RULES],
     }
     try:

@@ -15,6 +15,7 @@ class Stage(StrEnum):
     INTAKE = "intake"
     MEMBERS = "members"
     SHARES = "shares"
+    BUDGETS = "budgets"
     CONTROL = "control"
 
 

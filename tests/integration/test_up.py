@@ -88,8 +88,8 @@ def test_up_runs_everything_stops_within_15_s_and_goes_on_where_it_was(tmp_path:
         first = running(data)
         assert [brand.brand for brand in admin.list_brands(first)] == ["acme"]
         secrets = key_file.read(first.keys)
-        assert within(10, lambda: workers_and_lag(data) == dict.fromkeys(("intake", "members", "shares", "control"), (1, 0)))
-        assert "4 workers" in ask(data, "watch", "--seconds", "2").stdout
+        assert within(10, lambda: workers_and_lag(data) == dict.fromkeys(("intake", "members", "shares", "budgets", "control"), (1, 0)))
+        assert "5 workers" in ask(data, "watch", "--seconds", "2").stdout
         pids = children(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
@@ -109,7 +109,7 @@ def test_a_worker_that_is_killed_is_started_again_and_all_die_with_up(tmp_path: 
     with started(tmp_path) as process:
         lines_until(process.stdout, "ready:")
         ports = json.loads((tmp_path / "workers.json").read_text())
-        assert set(ports) == {"intake", "control", "shares", "members-1"}
+        assert set(ports) == {"intake", "control", "shares", "budgets", "members-1"}
         victim = next(pid for pid in children(process.pid) if "control" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
         os.kill(victim, signal.SIGKILL)
         assert lines_until(process.stdout, "control ended with status -9; again in 0.5 s")

@@ -1,4 +1,4 @@
-"""The control stage: every partition of members is told of every rule set."""
+"""The control stage: every partition of budgets, then of members, is told of every rule set."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,7 +36,7 @@ def test_a_set_goes_into_every_partition_with_its_offset_as_version() -> None:
     fold.fold(Written(7, b"acme", DOCUMENT))
     folded = fold.commit()
     assert [(effect.topic, effect.partition, effect.key) for effect in folded.effects] == [
-        (topics.MEMBERS, partition, None) for partition in range(PARTITIONS)
+        (topic, partition, None) for topic in (topics.BUDGETS, topics.MEMBERS) for partition in range(PARTITIONS)
     ]
     assert {envelope.decode(effect.value or b"") for effect in folded.effects} == {RulesSet("acme", 7, DOCUMENT)}
 
@@ -64,7 +64,7 @@ def test_of_two_sets_in_a_batch_both_are_told_and_the_later_is_kept() -> None:
     fold.fold(Written(7, b"acme", DOCUMENT))
     fold.fold(Written(8, b"acme", later))
     folded = fold.commit()
-    assert len(folded.effects) == 2 * PARTITIONS
+    assert len(folded.effects) == 2 * 2 * PARTITIONS
     assert (folded.states[b"acme"] or b"")[STAMP:] == later
 
 
@@ -104,5 +104,5 @@ def test_the_clock_is_the_latest_append_time_and_survives_a_batch_given_up() -> 
 
 def test_a_tick_goes_into_every_partition() -> None:
     effects = tick(1_234, PARTITIONS)
-    assert [effect.partition for effect in effects] == list(range(PARTITIONS))
+    assert [effect.partition for effect in effects] == 2 * list(range(PARTITIONS))
     assert {envelope.decode(effect.value or b"") for effect in effects} == {Tick(1_234)}
