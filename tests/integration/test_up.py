@@ -83,7 +83,7 @@ def test_up_runs_everything_stops_within_15_s_and_goes_on_where_it_was(tmp_path:
     rules.mkdir()
     (rules / "acme.yaml").write_text(RULES)
     with started(data, "--rules", str(rules)) as process:
-        said = lines_until(process.stdout, "ready: intake, control, shares, members-1")
+        said = lines_until(process.stdout, "ready: intake, control, shares, budgets, members-1")
         assert "rules of acme: 1 tags, published as version 0" in said
         first = running(data)
         assert [brand.brand for brand in admin.list_brands(first)] == ["acme"]
