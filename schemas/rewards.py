@@ -43,11 +43,12 @@ TOLD: Final = frozenset({Refusal.BUDGET, Refusal.CAP, Refusal.COOLDOWN, Refusal.
 
 
 class Reversal(StrEnum):
-    """Why a reward was taken back."""
+    """Why a reward was taken back; ``taken_back``: what a share had brought is cancelled, or another's by now."""
 
     CANCELLED = "cancelled"
     REFUNDED = "refunded"
     RECALLED = "recalled"
+    TAKEN_BACK = "taken_back"
     EXPIRED = "expired"
     ENDED = "ended"
 

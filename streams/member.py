@@ -278,6 +278,14 @@ class MembersFold:
         if state.expires_ms:
             self._note_due(live, state.expires_ms)
 
+    def _reward_share(self, live: Live, told: ShareTold, plan: Plan, state: BrandState, counted: bool, here: Origin) -> None:
+        """Let what a share brought, which is *counted* anew or not, take back and earn."""
+        voice, changes = self._voice(live, told.brand), self._judged if counted else []
+        said = rewards.on_share(plan.offers, state, told, counted, changes, voice, self._allows(state, told.brand))
+        self._say(live, told.brand, said, here)
+        if state.expires_ms:
+            self._note_due(live, state.expires_ms)
+
     def _reward_by_clock(self, live: Live, brand: str, plan: Plan, here: Origin) -> None:
         """Let expire what is due at *brand*, and tags that the clock entered earn."""
         state, offers, clock_ms = live.state.brands[brand], plan.offers, self.partition.clock_ms
@@ -445,14 +453,20 @@ class MembersFold:
         plan = self.partition.plan(told.brand)
         applied = acts.Acts(plan, self.partition.clock_ms, record.offset, self.keys)
         applied.credit(state, told)
-        if not applied.counted:
-            return
+        here = self._here(record.offset)
+        if applied.counted:
+            self._judge_credit(live, told, plan, applied, here)
+        if plan.offers is not None or state.rewards:
+            self._reward_share(live, told, plan, state, bool(applied.counted), here)
+
+    def _judge_credit(self, live: Live, told: ShareTold, plan: Plan, applied: acts.Acts, here: Origin) -> None:
+        state = live.state.brands[told.brand]
         ordered = decisions.SHARE_ORDERED if told.order_id else decisions.SHARE_VISITED
         self._decisions.append(Noted(ordered if told.now is not None else decisions.SHARE_TAKEN_BACK, told.brand, 1))
         self._note(told.brand, applied)
         judge = tags.judge_more if applied.only_more else tags.judge
         judged = judge(plan.steps_for(applied.counted), state, self.partition.clock_ms)
-        self._tell_changes(live, told.brand, self._settle(live, told.brand, plan, judged), self._here(record.offset))
+        self._tell_changes(live, told.brand, self._settle(live, told.brand, plan, judged), here)
 
     def _ask(self, topic: str, key: bytes, word: Callable[[Origin, int], bytes]) -> None:
         """Tell the holder of *key* at another stage something: *word* packs it with this record as its origin and its running number."""

@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from schemas import envelope as facts
 from schemas.budgets import Redeemed
-from schemas.envelope import Answer, Event
+from schemas.envelope import Answer, Event, Happened, ShareTold
 from schemas.member_state import BrandState
 from schemas.rewards import (
     ASKED,
@@ -31,6 +31,7 @@ from schemas.rewards import (
     pack_earned,
     unpack_earned,
 )
+from schemas.rules import ORDERED, VISITED
 from schemas.scalars import instant_text
 from schemas.state import Order, unpack_order, unpack_orders, unpack_talk
 from streams import orders, undoing
@@ -109,6 +110,37 @@ def _tags_entered(offers: Offers, deciding: Deciding, changes: Collection[Change
         if change.entered and base in offers.by_tag:
             cause = deciding.voice.keys.natural("tag", change.tag)
             deciding.decide(offers.by_tag[base], Trigger("tag_entered", change.tag, brand, time_ms, append_ms, cause))
+
+
+def on_share(
+    offers: Offers | None, state: BrandState, told: ShareTold, counted: bool, changes: Collection[Change], voice: Voice, allowed: bool
+) -> list[Saying]:
+    """Let what a share brought its sharer, which is *counted* anew or not, take back and earn."""
+    earned = unpack_earned(state.rewards)
+    event = told.now or told.was
+    if told.now is None:
+        undoing.undo_share(earned, voice, told.cause, event.id if event is not None else "")
+    elif told.now.refunded_minor:
+        undoing.refund_share(earned, voice, told.cause, told.now)
+    said, voice.said = voice.said, []
+    if offers is not None and told.now is not None and told.was is None and counted:
+        deciding = Deciding(state, earned, voice, allowed)
+        name = ORDERED if told.order_id else VISITED
+        if name in offers.by_event:
+            deciding.decide(offers.by_event[name], _of_share(told, told.now, name))
+            if told.now.refunded_minor:
+                undoing.refund_share(earned, voice, told.cause, told.now)
+        _tags_entered(offers, deciding, changes, told.brand, told.now.time_ms, told.now.append_ms)
+        said += deciding.spoken()
+    _keep(state, earned)
+    return said
+
+
+def _of_share(told: ShareTold, now: Happened, name: str) -> Trigger:
+    trigger = Trigger(name, now.id, told.brand, now.time_ms, now.append_ms, told.cause)
+    trigger.share_id, trigger.order_id, trigger.depth = told.share_id, told.order_id, told.depth
+    trigger.currency, trigger.amount_minor = now.currency, max(0, now.total_minor - now.refunded_minor)
+    return trigger
 
 
 def trigger_of(state: BrandState, event: Event, name: str, keys: Keys) -> Trigger | None:

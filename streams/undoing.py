@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from schemas.envelope import Line
+from schemas.envelope import Happened, Line
 from schemas.rewards import (
     ASKED,
     BY_LINES,
@@ -116,6 +116,21 @@ def undo_cause(earned: Earned, voice: Voice, cause: bytes, bit: int, reason: Rev
     for reward_id, reward in list(earned.rewards.items()):
         if cause in reward.causes and reward.undo & bit:
             take_back(earned, voice, reward_id, reward.value, reason, event)
+
+
+def undo_share(earned: Earned, voice: Voice, cause: bytes, event: str) -> None:
+    """Take back what a visit or an order at the member's share earned that is none, or another's, by now."""
+    undo_cause(earned, voice, cause, ON_CANCEL | ON_REFUND, Reversal.TAKEN_BACK, event)
+    forget_link(earned, cause)
+
+
+def refund_share(earned: Earned, voice: Voice, cause: bytes, now: Happened) -> None:
+    """Take back of what an order at the member's share earned what was refunded of it: of its lines nobody here knows, so by money."""
+    for reward_id, reward in list(earned.rewards.items()):
+        if cause in reward.causes and reward.undo & ON_REFUND:
+            part = reward.value * min(now.refunded_minor, now.total_minor) // now.total_minor if now.total_minor else reward.value
+            target = part if reward.undo & BY_LINES else reward.value
+            take_back(earned, voice, reward_id, target, Reversal.REFUNDED, now.id)
 
 
 def undo_message(earned: Earned, voice: Voice, cause: bytes, event: str) -> None:

@@ -79,7 +79,7 @@ class Shop(Log):
 
     def _pass_on(self) -> bool:
         """Let budgets hear what is new; tell whether they had an answer."""
-        asks = [one for one in self.stage.decisions[self.heard :] if isinstance(one, Effect)]
+        asks = [one for one in self.stage.decisions[self.heard :] if isinstance(one, Effect) and one.topic == topics.BUDGETS]
         self.heard = len(self.stage.decisions)
         for ask in asks:
             self.till.send(ask.value or b"", self.now_ms)

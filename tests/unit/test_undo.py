@@ -3,11 +3,11 @@
 import pytest
 
 from schemas.crm import RewardRefused, RewardReversed
-from schemas.envelope import Coupon, RefundLine
+from schemas.envelope import Coupon, Happened, Origin, RefundLine, ShareTold, encode
 from schemas.scalars import instant_text
 from streams.undoing import shares
 from tests.unit.one_campaign import Shop, campaigns, told, words
-from tests.unit.one_partition import DAY, HOUR, NOON, Log, click, line, order, recall, refund, said, share
+from tests.unit.one_partition import DAY, HOUR, LIN, NOON, Log, click, line, order, recall, refund, ruleset, said, share
 
 FIVE = 'reward: {coupon: {value: "5.00", currency: CNY, valid_for: 7d}}'
 PAID = "state: live, trigger: {event: order.paid}, once_per: order"
@@ -220,3 +220,61 @@ def test_grants_keep_the_terms_that_they_were_made_under() -> None:
 def test_events_that_are_no_causes_take_nothing_back() -> None:
     log, _, _ = bought()
     assert words(log.event(share())) + words(log.event(click())) + words(log.event(order("other", "cancelled", 1))) == []
+
+
+# What shares bring
+
+
+def told_of(was: Happened | None, now: Happened | None, *, order_id: str = "o", depth: int = 1, number: int = 0) -> ShareTold:
+    """What a share tells its sharer, as its record *number*."""
+    origin = Origin(b"shares".ljust(16, b"."), 0, number)
+    return ShareTold(origin, 0, "tea", "s1", order_id, b"deed", depth, True, None, None, was, now)
+
+
+def hear(log: Shop, told: ShareTold) -> list[str]:
+    log.stage.append(LIN, encode(told), log.now_ms)
+    return words(log.fold())
+
+
+def sharer(*lines: str) -> Shop:
+    """A shop with a member who shared."""
+    log = shop(*lines)
+    log.event(share("s1"))
+    return log
+
+
+BOUGHT = Happened(NOON, NOON, "buyers-event", "CNY", 10_000)
+FOR_SHARERS = "state: live, trigger: {event: share.ordered}, once_per: order"
+
+
+def test_who_shared_earns_by_the_order_that_it_brought_and_loses_it_with_the_order() -> None:
+    log = sharer(f'a: {{{FOR_SHARERS}, {FIVE}, condition: {{amount: {{at_least: "100.00"}}}}}}')
+    assert hear(log, told_of(None, BOUGHT)) == ["granted 5.00 CNY"]
+    assert hear(log, told_of(BOUGHT, None, number=1)) == ["reversed 5.00 taken_back"]
+    assert cost(log) == (0, 0, 0)
+
+
+def test_a_visit_earns_once_a_share() -> None:
+    log = sharer(f"a: {{state: live, trigger: {{event: share.visited}}, once_per: share, {FIVE}}}")
+    visit = Happened(NOON, NOON, "visitors-event")
+    assert hear(log, told_of(None, visit, order_id="")) == ["granted 5.00 CNY"]
+    assert log.earned().rewards
+    assert hear(log, told_of(None, visit, order_id="", number=0)) == []
+
+
+@pytest.mark.parametrize(("mode", "back"), [("full", "5.00"), ("pro_rata", "1.25"), ("none", None)])
+def test_a_part_that_the_buyer_returns_is_taken_back_of_the_sharers_reward_as_the_campaign_says(mode: str, back: str | None) -> None:
+    log = sharer(f"a: {{{FOR_SHARERS}, {FIVE}, undo: {{mode: {mode}}}}}")
+    hear(log, told_of(None, BOUGHT))
+    returned = Happened(NOON, NOON, "buyers-event", "CNY", 10_000, 2_500)
+    assert hear(log, told_of(BOUGHT, returned, number=1)) == ([f"reversed {back} refunded"] if back else [])
+    early = sharer(f"a: {{{FOR_SHARERS}, {FIVE}, undo: {{mode: {mode}}}}}")
+    assert hear(early, told_of(None, returned)) == ["granted 5.00 CNY", *([f"reversed {back} refunded"] if back else [])]
+
+
+@pytest.mark.parametrize(("depth", "earns"), [(1, []), (2, ["granted 5.00 CNY"])])
+def test_the_second_sharer_earns_only_where_it_is_said(depth: int, earns: list[str]) -> None:
+    log = Shop()
+    log.publish(ruleset(f"brand: tea\nsharing: {{depth: 2}}\ncampaigns:\n  a: {{{FOR_SHARERS}, {FIVE}, depth: {depth}}}"))
+    log.event(share("s1"))
+    assert hear(log, told_of(None, BOUGHT, depth=2)) == earns
