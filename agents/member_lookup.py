@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from agents import key_file
 from agents.serving_rebuild import CHANGELOG, Restored, restored
 from agents.settings import Settings
@@ -11,10 +13,13 @@ from agents.topic_log import TopicLog
 from schemas import topics
 from schemas.events import Identity
 from schemas.member_state import unpack_member
+from streams import consent
 from streams.identity import RANKING, identify
 from streams.keys import Keys
 from streams.member_card import MemberCard, card
+from streams.offers import Offer, Offers
 from streams.partition import MEMBER_KEY
+from streams.reward_card import explain
 
 PAIRWISE: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -23,10 +28,12 @@ class BadIdentity(Exception):
     """What was given names nobody; the message says what is expected."""
 
 
-def look_up(settings: Settings, brand: str, identity: str) -> MemberCard | None:
+def look_up(settings: Settings, brand: str, identity: str, campaign: str | None = None) -> MemberCard | None:
     """Find a member of *brand* by the CRM's id (32 hex digits) or ``type:id``; None if the brand never saw them.
 
-    Raises ``BadIdentity``, and ``BadSettings`` without Kafka or keys.
+    With *campaign*, why it gives them a reward or not.  Raises ``BadIdentity``
+    (also for a campaign that is not there), and ``BadSettings`` without Kafka
+    or keys.
     """
     keys = Keys(key_file.read(settings.keys))
     with TopicLog(settings, CHANGELOG) as log:
@@ -36,11 +43,11 @@ def look_up(settings: Settings, brand: str, identity: str) -> MemberCard | None:
                 found = restored(log, number)
                 members = (key for key in found.states if len(key) == MEMBER_KEY) if found is not None else ()
                 if found is not None and (key := next((key for key in members if keys.pairwise(brand, key) == identity), None)):
-                    return _card(found, key, brand, keys)
+                    return _card(found, key, brand, keys, campaign)
             return None
         for key in candidates(keys, brand, identity):
             found = restored(log, topics.member_partition(key, len(log.partitions)))
-            if found is not None and key in found.states and (shown := _card(found, key, brand, keys)) is not None:
+            if found is not None and key in found.states and (shown := _card(found, key, brand, keys, campaign)) is not None:
                 return shown
     return None
 
@@ -56,8 +63,24 @@ def candidates(keys: Keys, brand: str, identity: str) -> Iterable[bytes]:
     return dict.fromkeys(keys.member(one.kind, one.scope, one.identity) for one in found if one is not None)
 
 
-def _card(found: Restored, key: bytes, brand: str, keys: Keys) -> MemberCard | None:
+def _card(found: Restored, key: bytes, brand: str, keys: Keys, campaign: str | None) -> MemberCard | None:
     member, partition = unpack_member(found.states[key]), found.partition
     if brand not in member.brands:
         return None
-    return card(member, brand, keys.pairwise(brand, key), partition.plan(brand), partition.terms(brand), found.marker.clock_ms)
+    plan, terms, clock_ms = partition.plan(brand), partition.terms(brand), found.marker.clock_ms
+    shown = card(member, brand, keys.pairwise(brand, key), plan, terms, clock_ms)
+    if campaign is None:
+        return shown
+    offer = _offer(plan.offers, brand, campaign)
+    state = member.brands[brand]
+    explained = explain(offer, state, key, keys, consent.allows_rewards(state.consent, terms), clock_ms)
+    return msgspec.structs.replace(shown, explained=explained)
+
+
+def _offer(offers: Offers | None, brand: str, campaign: str) -> Offer:
+    """Find a campaign by its name or its id; raises ``BadIdentity``."""
+    known = offers.by_id if offers is not None else {}
+    found = known.get(campaign) or known.get(f"{brand}/{campaign}")
+    if found is None:
+        raise BadIdentity(f"{campaign}: no such campaign at {brand}; there are {', '.join(sorted(known)) or 'none'} (drafts left out)")
+    return found

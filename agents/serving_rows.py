@@ -6,6 +6,7 @@ from schemas.scalars import instant_text
 from sinks.redis import Row, TagSince, Version
 from streams.keys import Keys
 from streams.partition import Partition
+from streams.reward_card import rewards_card
 from streams.view import view
 
 
@@ -16,5 +17,7 @@ def rows_of(key: bytes, packed: bytes, partition: Partition, keys: Keys, epoch: 
     rows = []
     for brand, state in member.brands.items():
         shown = view(member, brand, keys.pairwise(brand, key), partition.plan(brand), partition.terms(brand), clock_ms, at)
-        rows.append(Row(brand, version, shown, [TagSince(tag, instant_text(state.tags[tag])) for tag in shown.tags]))
+        earned = rewards_card(state) if state.rewards else None
+        since = [TagSince(tag, instant_text(state.tags[tag])) for tag in shown.tags]
+        rows.append(Row(brand, version, shown, since, earned.rewards if earned else [], earned.points if earned else 0))
     return rows

@@ -55,12 +55,14 @@ class TagSince(Struct, frozen=True):
 
 
 class Row(NamedTuple):
-    """A member at *brand*."""
+    """A member at *brand*; *rewards* as ``huiliu member`` shows them, *points* the balance."""
 
     brand: str
     version: Version
     view: MemberView
     tags: list[TagSince]
+    rewards: Sequence[Struct] = ()
+    points: int = 0
 
     @property
     def key(self) -> str:
@@ -78,6 +80,8 @@ class Row(NamedTuple):
             "last", _to_json(view.last),
             "first_seen", view.first_seen,
             "as_of", view.as_of,
+            "rewards", _to_json(self.rewards),
+            "points", str(self.points),
             "version", str(self.version),
         ]  # fmt: skip
 

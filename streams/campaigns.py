@@ -124,13 +124,13 @@ class Deciding:
             unmet = offer.condition.unmet(self.state, trigger, self.voice.now_ms)
             if unmet is not None:
                 return Refusal.CONDITION, unmet
-        had = self.had(offer)
+        times = had(self.earned, offer)
         if campaign.cooldown_ms:
-            for at_ms in had:
+            for at_ms in times:
                 if abs(t_ms - at_ms) < campaign.cooldown_ms:
                     return Refusal.COOLDOWN, f"one was earned {instant_text(at_ms)}; the cooldown is {duration_text(campaign.cooldown_ms)}"
         for cap in offer.caps:
-            if over(cap, offer, had, t_ms):
+            if over(cap, offer, times, t_ms):
                 return Refusal.CAP, cap_text(cap)
         before = self.earned.rewards.get(reward_id)
         if before is not None and (before.status != SHADOW or offer.state == "shadow"):
@@ -148,15 +148,6 @@ class Deciding:
         if offer.state == "paused":
             return Refusal.PAUSED, "the campaign is paused"
         return None
-
-    def had(self, offer: Offer) -> list[int]:
-        """List when what counts for cooldown and caps was earned."""
-        shadow = offer.state == "shadow"
-        return [
-            reward.time_ms
-            for reward in self.earned.rewards.values()
-            if reward.campaign == offer.id and (reward.status in DECIDED or (shadow and reward.status == SHADOW))
-        ]
 
     def _chain(self, offer: Offer, trigger: Trigger) -> list[Link]:
         """Add *trigger* to its streak; returns the longest run that it is part of within the window, the earliest of equals first."""
@@ -180,6 +171,16 @@ class Deciding:
             if len(run) > len(best):
                 best = run
         return best
+
+
+def had(earned: Earned, offer: Offer) -> list[int]:
+    """List when what counts for cooldown and caps was earned."""
+    shadow = offer.state == "shadow"
+    return [
+        reward.time_ms
+        for reward in earned.rewards.values()
+        if reward.campaign == offer.id and (reward.status in DECIDED or (shadow and reward.status == SHADOW))
+    ]
 
 
 def once_key(offer: Offer, trigger: Trigger) -> str:

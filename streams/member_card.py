@@ -15,6 +15,7 @@ from schemas.rules import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.scalars import instant_text, minor_text
 from streams import consent, tags
 from streams.counters import Counter
+from streams.reward_card import Explained, RewardsCard, rewards_card
 from streams.ruleset import Plan, SetPlan
 from streams.tags import AnyValues, AtLeast, Change, Every, Leader, Negated, Some, Tag, Test
 from streams.view import view
@@ -80,6 +81,8 @@ class MemberCard(Struct, frozen=True):
     orders: int
     spend: dict[str, str]
     last: Last
+    rewards: RewardsCard
+    explained: Explained | None = None
 
 
 def card(member: Member, brand: str, pairwise: str, plan: Plan, terms: Terms, clock_ms: int) -> MemberCard:
@@ -100,6 +103,7 @@ def card(member: Member, brand: str, pairwise: str, plan: Plan, terms: Terms, cl
         shown.orders,
         shown.spend,
         shown.last,
+        rewards_card(state),
     )
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
 from agents.member_lookup import BadIdentity, look_up
 from streams.member_card import MemberCard
+from streams.reward_card import Explained, RefusalCard, RewardCard
 
 
 def member(
@@ -17,16 +18,17 @@ def member(
     brand: Annotated[str, typer.Argument(help="The brand's slug.")],
     identity: Annotated[str, typer.Argument(metavar="ID", help="The id that the CRM knows, or TYPE:ID, as mobile:13800000000.")],
     *,
+    explain: Annotated[str | None, typer.Option("--explain", metavar="CAMPAIGN", help="Why it gives them a reward, or not.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one member as the brand sees them: tags with since and evidence, engagement, orders, consent, and what is counted since when.
+    """Show one member as the brand sees them: tags with since and evidence, engagement, orders, consent, rewards, what is counted.
 
     As of the last commit; status 1 if the brand never saw them.
 
-    Example: huiliu member acme brand_member:1001
+    Example: huiliu member acme brand_member:1001 --explain share-three
     """
     try:
-        found = look_up(settings_of(context), brand, identity)
+        found = look_up(settings_of(context), brand, identity, explain)
     except BadIdentity as problem:
         fail(str(problem))
     if found is None:
@@ -35,7 +37,32 @@ def member(
     if as_json:
         print_json(msgspec.to_builtins(found))
         return
+    if found.explained is not None:
+        out.print(_explained(found.explained))
+        _rewards(found.explained.rewards, found.explained.refused)
+        return
     _tell(found)
+
+
+def _explained(found: Explained) -> Table:
+    table = Table("wanted", "found", "", title=f"{found.campaign}, version {found.version}, {found.state}")
+    for clause in found.clauses:
+        table.add_row(clause.wanted, clause.found, "yes" if clause.holds else "no", style="" if clause.holds else "red")
+    return table
+
+
+def _rewards(rewards: list[RewardCard], *refused: RefusalCard | None) -> None:
+    table = Table("reward", "campaign", "status", "value", "earned", "by", "good until", "taken back", title="rewards")
+    for one in rewards:
+        value = f"{one.value} {one.currency or 'points'}"
+        back = "" if one.taken_back in ("0", "0.00") else one.taken_back
+        table.add_row(one.reward_id, one.campaign, one.status, value, one.earned, one.trigger, one.valid_until or "", back)
+    if rewards:
+        out.print(table)
+    for last in refused:
+        if last is not None:
+            said = f"{last.campaign}: {last.trigger} earned nothing at {last.at}: {last.reason} ({last.detail})"
+            out.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _tell(found: MemberCard) -> None:
@@ -50,11 +77,14 @@ def _tell(found: MemberCard) -> None:
         *((f"last {name}", at) for name, at in last.items() if at is not UNSET),
         *((f"engagement, {name}", f"{score}") for name, score in scores.items() if score is not UNSET),
         ("orders", f"{found.orders}, {spend}"),
+        ("points", str(found.rewards.points)),
         ("consent", _consent(found)),
     ):
         facts.add_row(name, str(said))
     out.print(facts)
     out.print(_tags(found))
+    if found.rewards.rewards or found.rewards.refused:
+        _rewards(found.rewards.rewards, *found.rewards.refused)
     if found.rules:
         out.print(_rules(found))
     if found.counters:

@@ -33,6 +33,8 @@ def status(
         print_json(found)
     else:
         out.print(_table(found))
+        if found["budgets"]:
+            out.print(_left(found["budgets"]))
         if partitions:
             out.print(_partitions(found))
     if any(not stage["workers"] for stage in found["stages"].values()):
@@ -56,11 +58,23 @@ def _look(settings: Settings) -> dict[str, Any]:
     return {
         "kafka": settings.bootstrap(),
         "brands": brands,
+        "budgets": _budgets([page for name, page in pages.items() if name.startswith("budgets")]),
         "stages": {
             STAGES[group]: _stage(now, [page for name, page in pages.items() if name.startswith(STAGES[group])])
             for group, now in stages.items()
         },
     }
+
+
+def _budgets(pages: list[Page]) -> dict[str, dict[str, int]]:
+    """Tell what campaigns cost in their present period and what is left: money in minor units; as far as workers here have said."""
+    found: dict[str, dict[str, int]] = {}
+    for page in pages:
+        for (campaign, kind), minor in page.by("budget_minor", "campaign", "kind").items():
+            found.setdefault(campaign, {})[f"{kind}_minor"] = int(minor)
+        for (campaign,), grants in page.by("budget_grants_left", "campaign").items():
+            found.setdefault(campaign, {})["grants_left"] = int(grants)
+    return dict(sorted(found.items()))
 
 
 def _stage(now: lag.StageNow, pages: list[Page]) -> dict[str, Any]:
@@ -80,6 +94,14 @@ def _table(found: dict[str, Any]) -> Table:
     for name, stage in found["stages"].items():
         told = [stage[column] for column in ("workers", "partitions", "lag_records", "lag_seconds", "states", "crashes")]
         table.add_row(name, *("" if value is None else f"{value:,.10g}" for value in told), style="" if stage["workers"] else "red")
+    return table
+
+
+def _left(budgets: dict[str, dict[str, int]]) -> Table:
+    table = Table("campaign", "reserved", "spent", "left", "grants left", title="budgets, minor units")
+    for campaign, told in budgets.items():
+        shown = [told.get(name) for name in ("reserved_minor", "spent_minor", "left_minor", "grants_left")]
+        table.add_row(campaign, *("" if value is None else f"{value:,}" for value in shown))
     return table
 
 
