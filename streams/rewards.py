@@ -21,6 +21,7 @@ from schemas.rewards import (
     EXPIRED,
     GRANTED,
     ON_CANCEL,
+    ON_RECALL,
     ON_REFUND,
     REDEEMED,
     REVERSED,
@@ -83,6 +84,7 @@ def on_event(
             _undo_order(state, earned, order, event, changes, voice)
         case facts.Chat(msgtype="recall") as chat:
             undoing.undo_message(earned, voice, message_cause(voice.keys, chat, chat.recalls or ""), event.id)
+            _undo_tags(earned, voice, changes, ON_RECALL, Reversal.RECALLED, event.id)
     said, voice.said = voice.said, []
     if offers is not None:
         said += _earn(offers, state, earned, event, changes, voice, allowed)
@@ -207,9 +209,14 @@ def _undo_order(
     if order_facts.status in (orders.CANCELLED, orders.REFUNDED):
         cancelled = order_facts.status == orders.CANCELLED
         bit, reason = (ON_CANCEL, Reversal.CANCELLED) if cancelled else (ON_REFUND, Reversal.REFUNDED)
-        for change in changes:
-            if not change.entered:
-                undoing.undo_cause(earned, voice, voice.keys.natural("tag", change.tag), bit, reason, event.id)
+        _undo_tags(earned, voice, changes, bit, reason, event.id)
+
+
+def _undo_tags(earned: Earned, voice: Voice, changes: Collection[Change], bit: int, reason: Reversal, event: str) -> None:
+    """Take back what tags earned that *event* made the member exit."""
+    for change in changes:
+        if not change.entered:
+            undoing.undo_cause(earned, voice, voice.keys.natural("tag", change.tag), bit, reason, event)
 
 
 def _undo_early(state: BrandState, earned: Earned, event: Event, voice: Voice, trigger: Trigger) -> None:
