@@ -20,16 +20,18 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.live import Live
 
-from agents import admin, crm_records
+from agents import admin, crm_records, lag
 from agents.rules_folder import publish_all, read_folder
 from agents.servers import start_kafka, start_redis
 from agents.settings import Settings
 from deploy.demo.follower import Follower
 from deploy.demo.generator import DUPLICATE, street
+from deploy.demo.money import Account, accounts, table_of_money
 from deploy.demo.publisher import Publisher
 from deploy.demo.screen import Screen
 from deploy.demo.shops import SHOPS
 from deploy.demo.summary import Reckoning, reckon, table_of
+from schemas import topics
 from schemas.brands import Registration
 
 RULES: Final = Path(__file__).parent / "rules"
@@ -83,7 +85,8 @@ def _demo(asked: Asked, folder: Path, console: Console) -> int:
         with _in_thread(follower), _stages(settings, console):
             publisher = _show(asked, settings, follower, console)
         reckonings = _reckon(settings, follower, publisher)
-    return _tell(reckonings, publisher, console)
+        money = accounts(settings, {shop.slug: follower.received[shop.slug].money for shop in SHOPS})
+    return _tell(reckonings, money, publisher, console)
 
 
 @contextmanager
@@ -141,7 +144,7 @@ def _show(asked: Asked, settings: Settings, follower: Follower, console: Console
     latest = time.monotonic() + asked.seconds + SETTLE_S
     with Live(console=console, auto_refresh=False, transient=True) as live:
         said = 0.0
-        while time.monotonic() < latest and not (publisher.done and _all_back(publisher, follower)):
+        while time.monotonic() < latest and not (publisher.done and _all_back(publisher, follower) and _all_answered(settings)):
             if console.is_terminal:
                 live.update(screen.draw(), refresh=True)
             elif time.monotonic() > said + 5:
@@ -159,14 +162,22 @@ def _all_back(publisher: Publisher, follower: Follower) -> bool:
     )
 
 
+def _all_answered(settings: Settings) -> bool:
+    """Tell whether no stage has anything to hear from another."""
+    asked = {"huiliu-members": [topics.MEMBERS], "huiliu-shares": [topics.SHARES], "huiliu-budgets": [topics.BUDGETS]}
+    return all(each.records == 0 for stage in lag.look(settings, asked).values() for each in stage.input)
+
+
 def _reckon(settings: Settings, follower: Follower, publisher: Publisher) -> list[Reckoning]:
     """Audit each brand's topics, as ``huiliu crm BRAND --verify`` does."""
     return [reckon(shop, crm_records.audit(settings, shop.slug), follower.received[shop.slug], publisher) for shop in SHOPS]
 
 
-def _tell(reckonings: list[Reckoning], publisher: Publisher, console: Console) -> int:
+def _tell(reckonings: list[Reckoning], money: list[Account], publisher: Publisher, console: Console) -> int:
     console.print(table_of(reckonings))
+    console.print(table_of_money(money))
     problems = [*publisher.failed, *(f"{one.shop.slug}: {problem}" for one in reckonings for problem in one.problems)]
+    problems += [f"{one.campaign}: {problem}" for one in money for problem in one.problems]
     for problem in problems:
         console.print(problem, markup=False, highlight=False)
     total = sum(one.report.published for one in reckonings)

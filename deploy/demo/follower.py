@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from agents.clients import librdkafka
 from agents.settings import Settings
+from deploy.demo.money import Money
 from schemas import crm, topics
 from schemas.dead_letters import OFFSET, PARTITION, REASON
 
@@ -26,6 +27,7 @@ class Received:
     entered: int = 0
     exited: int = 0
     holders: Counter[str] = field(default_factory=Counter)
+    money: Money = field(default_factory=Money)
     last: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def accounted(self) -> int:
@@ -79,6 +81,11 @@ def _note(received: Received, message: Message, headers: dict[str, str]) -> None
         received.entered += entered
         received.exited += not entered
         received.holders[tag] += 1 if entered else -1
+    elif kind in REWARDS:
+        received.money.note(kind, _value(message, headers))
+
+
+REWARDS: Final = (crm.REWARD_GRANTED, crm.REWARD_REVERSED, crm.REWARD_REFUSED)
 
 
 def _value(message: Message, headers: dict[str, str]) -> Any:
