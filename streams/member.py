@@ -99,6 +99,11 @@ class MembersFold:
             case Answer() as answer:
                 self._answered(self._load(record.key or b"", record.offset), answer)
 
+    @property
+    def asked(self) -> int:
+        """Count what the record folded last tells other stages of ours."""
+        return self._asked
+
     def refuse(self, record: Record, bug: BaseException) -> None:
         """In place of an event whose fold raised: the dead letter ``crashed``; it counts as had."""
         self.partition.offset = record.offset

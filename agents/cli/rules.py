@@ -1,4 +1,4 @@
-"""``huiliu rules``: check a file, publish it, show what stands."""
+"""``huiliu rules``: check a file, publish it, show what stands, run it over what was recorded."""
 
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from agents import admin, clients
+from agents.cli.backtest import backtest
 from agents.cli.common import FOUND, AsJson, fail, out, print_json, settings_of
 from agents.settings import Settings
 from schemas import rules, topics
@@ -89,6 +90,7 @@ def register(app: typer.Typer) -> None:
     group.command()(check)
     group.command()(publish)
     group.command()(show)
+    group.command()(backtest)
     app.add_typer(group, name="rules")
 
 

@@ -1,0 +1,183 @@
+"""``huiliu rules backtest``: what campaigns would have done with events that were recorded."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from agents import clients, key_file
+from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
+from agents.event_lines import CONTENT_TYPE, lines
+from agents.settings import Settings
+from agents.topic_log import TopicLog
+from schemas import rules, topics
+from schemas.rules import RuleSet
+from schemas.scalars import minor_text, parse_instant
+from streams.backtest import Backtest, Outcome, Recorded
+from streams.keys import Secrets
+from streams.rules_check import check, told
+
+SLICE: Final = 1_000
+NO_SECRETS: Final = Secrets(bytes(32), bytes(32), bytes(32))
+
+
+class _Timed(msgspec.Struct):
+    time: str
+
+
+def backtest(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A rules file, YAML.")],
+    events: Annotated[str, typer.Option("--events", help="A file of CloudEvents, one JSON a line (gzip or not), or a brand's topic.")],
+    *,
+    since: Annotated[str | None, typer.Option("--from", help="Leave out what was appended before, RFC 3339.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Leave out what was appended from then on, RFC 3339.")] = None,
+    against: Annotated[int | None, typer.Option("--against", help="Also run this published version, and show the difference.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the rules over recorded events with the folds that run live, without side effects: grants, cost, refusals by reason.
+
+    In a file each event counts as appended when it happened.  Who is held out
+    is as it is live if the key file is there.
+
+    Example: huiliu rules backtest acme.yaml --events huiliu.acme.events
+    """
+    settings = settings_of(context)
+    read = check(file.read_text("utf-8-sig")) if file.is_file() else fail(f"{file}: no such file")
+    if not isinstance(read, RuleSet):
+        for line in told(read, str(file)):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(FOUND)
+    window = _instant(since), _instant(until)
+    secrets = key_file.read(settings.keys) if settings.keys.is_file() else NO_SECRETS
+    began = monotonic()
+    test = Backtest([read], secrets)
+    outcomes = _run(test, _records(settings, read.owner, events, window))
+    seconds = monotonic() - began
+    before = (
+        _run(Backtest([_published(settings, read.owner, against)], secrets), _records(settings, read.owner, events, window))
+        if (against is not None)
+        else []
+    )
+    if as_json:
+        print_json(
+            {
+                "events": test.events,
+                "refused_by_intake": test.refused,
+                "seconds": round(seconds, 3),
+                "campaigns": [msgspec.to_builtins(one) for one in outcomes],
+                "against": [msgspec.to_builtins(one) for one in before],
+            }
+        )
+        return
+    out.print(_table(outcomes, {one.campaign: one for one in before} if against is not None else None))
+    out.print(f"{test.events:,} events, {test.refused:,} refused by intake, {test.events / seconds:,.0f} a second", highlight=False)
+
+
+def _run(test: Backtest, records: Iterator[Recorded]) -> list[Outcome]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("events", total=None)
+        while found := list(islice(records, SLICE)):
+            test.feed(found)
+            progress.update(task, completed=test.events)
+    return test.end()
+
+
+def _records(settings: Settings, owner: str, events: str, window: tuple[int | None, int | None]) -> Iterator[Recorded]:
+    """Read what was recorded: a file, else the topic of that name, in the order of the append times of its partitions."""
+    first, last = window
+    path = Path(events)
+    found = _of_file(path, owner) if path.is_file() else _of_topic(settings, events)
+    return (one for one in found if (first is None or one.timestamp >= first) and (last is None or one.timestamp < last))
+
+
+def _of_file(path: Path, owner: str) -> Iterator[Recorded]:
+    with path.open("rb") as opened:
+        for line in lines(opened):
+            brand = _brand(line.value) or owner
+            try:
+                at_ms = parse_instant(msgspec.json.decode(line.value, type=_Timed).time) or 0
+            except msgspec.DecodeError:
+                at_ms = 0
+            yield Recorded(topics.events(brand), 0, line.number, at_ms, None, line.value, (CONTENT_TYPE,))
+
+
+def _brand(value: bytes) -> str | None:
+    """Find whose event it is, by its source."""
+    try:
+        parts = msgspec.json.decode(value, type=_Sourced).source.split("/")
+    except msgspec.DecodeError:
+        return None
+    return parts[2] if len(parts) > 2 and topics.is_slug(parts[2]) else None
+
+
+class _Sourced(msgspec.Struct):
+    source: str
+
+
+def _of_topic(settings: Settings, topic: str) -> Iterator[Recorded]:
+    if topics.brand_of(topic) is None:
+        fail(f"--events {topic}: neither a file nor a brand's topic, such as huiliu.acme.events")
+    with TopicLog(settings, topic) as log:
+        for entry in log.read():
+            yield Recorded(topic, entry.partition, entry.offset, entry.appended_ms, entry.key, entry.value, tuple(entry.headers))
+
+
+def _published(settings: Settings, owner: str, version: int) -> RuleSet:
+    with TopicLog(settings, topics.RULES) as log:
+        entry = log.at(0, version)
+    if entry is None or entry.value is None or entry.key != owner.encode():
+        standing = clients.latest(settings, topics.RULES).get(owner.encode())
+        fail(f"--against {version}: no such version of {owner}; the one that stands is {standing.offset() if standing else 'none'}")
+    return rules.decode(entry.value)
+
+
+def _instant(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = parse_instant(text)
+    if found is None:
+        fail(f"{text}: not an instant; expected RFC 3339, such as 2026-11-01T00:00:00+08:00")
+    return found
+
+
+def _table(outcomes: list[Outcome], before: dict[str, Outcome] | None) -> Table:
+    table = Table("campaign", title="backtest")
+    for name in ("grants", "granted", "taken back", "cost", "budget", "members", "held out", "exhausted", "refused"):
+        table.add_column(name, justify="right")
+    for one in outcomes:
+        was = before.get(one.campaign) if before is not None else None
+        refused = ", ".join(f"{reason} {times:,}" for reason, times in one.refused.items())
+        cost = one.granted - one.taken_back
+        shown = _money(cost, one.currency)
+        if was is not None:
+            more = cost - was.granted + was.taken_back
+            shown += f" ({'+' if more >= 0 else ''}{_money(more, one.currency)})"
+        table.add_row(
+            one.campaign,
+            f"{one.grants:,}{_change(one.grants, was.grants if was else None)}",
+            _money(one.granted, one.currency),
+            _money(one.taken_back, one.currency),
+            shown,
+            "" if one.budget is None else _money(one.budget, one.currency),
+            f"{one.members:,}",
+            f"{one.held_out:,}",
+            (one.exhausted or "")[:16].replace("T", " "),
+            refused,
+        )
+    return table
+
+
+def _change(now: int, was: int | None) -> str:
+    return "" if was is None else f" ({now - was:+,})"
+
+
+def _money(value: int, currency: str) -> str:
+    return f"{minor_text(value, currency)} {currency}" if currency else f"{value:,}"

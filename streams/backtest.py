@@ -1,0 +1,235 @@
+"""What campaigns would have done: the very folds over recorded events, with nothing outside.
+
+One partition of each stage, in memory.  What one stage tells another is heard
+at once, before the next event; packed states are all that is kept, so a
+million events need no more room than their members.
+
+Source: RULES 5 (backtest).
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from schemas import envelope, rules, topics
+from schemas.crm import CrmRecord, RewardGranted, RewardRefused, RewardReversed
+from schemas.currencies import DIGITS
+from schemas.decisions import Decision, Rewarded
+from schemas.effects import Effect, Headers
+from schemas.envelope import RulesSet, Terms, Tick
+from schemas.fold import Home, PartitionFold, Record
+from schemas.rewards import Refusal
+from schemas.rules import CouponReward, RuleSet
+from schemas.scalars import parse_minor
+from streams.budgets import BudgetsFold
+from streams.intake import Intake
+from streams.keys import Keys, Secrets
+from streams.member import MembersFold
+from streams.shares_fold import SharesFold
+
+BATCH: Final = 2_000
+_ID: Final = b"backtest".ljust(16, b".")
+
+
+class Recorded(NamedTuple):
+    """A brand's record as it was published (``schemas.fold.Record``)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Outcome(Struct):
+    """What became of one campaign.  Money in minor units of *currency*; points where that is empty.
+
+    *by_day*: granted less taken back, by the day (UTC) of the clock at which
+    it was told.  *exhausted*: the clock of the first refusal for want of
+    budget, RFC 3339.  *members* were granted something, *held_out* were not
+    though they had earned it.
+    """
+
+    campaign: str
+    currency: str
+    budget: int | None
+    grants: int
+    granted: int
+    taken_back: int
+    members: int
+    held_out: int
+    refused: dict[str, int]
+    by_day: dict[str, int]
+    exhausted: str | None
+
+
+class _Desk:
+    """One stage's partition: its fold, its table, and what is waiting for it."""
+
+    def __init__(self, topic: str, fold: PartitionFold | MembersFold) -> None:
+        self.topic, self.fold = topic, fold
+        self.table: dict[bytes, bytes] = {}
+        self.waiting: deque[tuple[bytes | None, bytes, int]] = deque()
+        self.told: list[tuple[bytes | None, bytes, int]] = []
+        self.offset = 0
+        fold.restore(Home(topic, _ID, 0, 1, 1), self.table, 0)
+
+    def work(self) -> Sequence[Decision] | Sequence[Effect]:
+        """Fold what other stages told, then what is waiting, up to the first that has something to tell; gives what came of it."""
+        self.waiting.extendleft(reversed(self.told))
+        self.told = []
+        fold = self.fold
+        fold.begin()
+        for _ in range(min(BATCH, len(self.waiting))):
+            key, value, at_ms = self.waiting.popleft()
+            fold.fold(Recorded(self.topic, 0, self.offset, at_ms, key, value))
+            self.offset += 1
+            if isinstance(fold, MembersFold) and fold.asked:
+                break
+        came, states, _ = self.fold.commit()
+        for changed, packed in states.items():
+            if packed is None:
+                self.table.pop(changed, None)
+            else:
+                self.table[changed] = packed
+        return came
+
+
+class _Tally:
+    """What is counted of one campaign while it runs."""
+
+    def __init__(self) -> None:
+        self.grants = self.granted = self.taken_back = 0
+        self.members: set[str] = set()
+        self.held: set[str] = set()
+        self.refused: Counter[str] = Counter()
+        self.by_day: Counter[str] = Counter()
+        self.exhausted: str | None = None
+
+
+class Backtest:
+    """Runs *sets* over recorded events; *secrets* choose who is held out."""
+
+    def __init__(self, sets: Sequence[RuleSet], secrets: Secrets) -> None:
+        self._sets = sets
+        self._intake = Intake(secrets, 1)
+        self._enlisted: set[str] = set()
+        self._members = _Desk(topics.MEMBERS, MembersFold(Keys(secrets)))
+        self._desks = {
+            topics.MEMBERS: self._members,
+            topics.SHARES: _Desk(topics.SHARES, SharesFold({})),
+            topics.BUDGETS: _Desk(topics.BUDGETS, BudgetsFold()),
+        }
+        self._tallies: dict[str, _Tally] = {}
+        self._now_ms = 0
+        self.events = self.refused = 0
+        for version, one in enumerate(sets):
+            document = envelope.encode(RulesSet(one.owner, version, rules.encode(one)))
+            for topic in (topics.BUDGETS, topics.MEMBERS):
+                self._desks[topic].waiting.append((None, document, 0))
+
+    def feed(self, records: Iterable[Record]) -> None:
+        """Take records in the order in which they were published; what intake refuses is counted and passed over."""
+        for record in records:
+            brand = topics.brand_of(record.topic) or ""
+            if brand not in self._enlisted:
+                self._enlisted.add(brand)
+                self._intake.enlist(brand, Terms(), brand.encode().ljust(16, b".")[:16])
+            self._now_ms = max(self._now_ms, record.timestamp)
+            decided = self._intake(record)
+            self.events += 1
+            if isinstance(decided, Effect):
+                self._members.waiting.append((decided.key, decided.value or b"", record.timestamp))
+            else:
+                self.refused += 1
+            if len(self._members.waiting) >= BATCH:
+                self._run()
+
+    def end(self) -> list[Outcome]:
+        """Let the clock reach the last record's time, and say what became of each campaign, by name."""
+        self._members.waiting.append((None, envelope.encode(Tick(self._now_ms)), self._now_ms))
+        self._run()
+        return [self._outcome(one, name) for one in self._sets for name in sorted(one.campaigns)]
+
+    def _run(self) -> None:
+        """Fold until nobody has anything to hear."""
+        members, others = self._members, [desk for desk in self._desks.values() if desk is not self._members]
+        while members.waiting or members.told:
+            for came in members.work():
+                self._take(came)
+            while any(desk.waiting or desk.told for desk in others):
+                for desk in others:
+                    if desk.waiting or desk.told:
+                        for came in desk.work():
+                            self._take(came)
+
+    def _take(self, came: Decision | Effect) -> None:
+        if isinstance(came, Effect):
+            self._desks[came.topic].told.append((came.key, came.value or b"", self._now_ms))
+        elif isinstance(came, Rewarded):
+            if came.outcome in _REFUSALS:
+                self._tally(came.campaign).refused[came.outcome] += 1
+        elif isinstance(came, CrmRecord):
+            self._note(came)
+
+    def _note(self, record: CrmRecord) -> None:
+        match record.value:
+            case RewardGranted(campaign=campaign, member=member, value=text, currency=currency, at=at):
+                tally, value = self._tally(campaign), _value(text, currency if isinstance(currency, str) else "")
+                tally.grants += 1
+                tally.granted += value
+                tally.members.add(member)
+                tally.by_day[at[:10]] += value
+            case RewardReversed(campaign=campaign, amount=text, at=at):
+                tally, value = self._tally(campaign), max(0, _value(text, self._currency(campaign)))
+                tally.taken_back += value
+                tally.by_day[at[:10]] -= value
+            case RewardRefused(campaign=str(campaign), member=member, reason=reason, at=at):
+                tally = self._tally(campaign)
+                if reason is Refusal.HOLDOUT:
+                    tally.held.add(member)
+                elif reason is Refusal.BUDGET and tally.exhausted is None:
+                    tally.exhausted = at
+
+    def _tally(self, campaign: str) -> _Tally:
+        tally = self._tallies.get(campaign)
+        if tally is None:
+            tally = self._tallies[campaign] = _Tally()
+        return tally
+
+    def _currency(self, campaign: str) -> str:
+        owner, _, name = campaign.partition("/")
+        for one in self._sets:
+            if one.owner == owner and name in one.campaigns:
+                reward = one.campaigns[name].reward
+                return reward.currency if isinstance(reward, CouponReward) else ""
+        return ""
+
+    def _outcome(self, owned: RuleSet, name: str) -> Outcome:
+        campaign = f"{owned.owner}/{name}"
+        tally, budget = self._tally(campaign), owned.campaigns[name].budget
+        currency = self._currency(campaign)
+        return Outcome(
+            campaign,
+            currency,
+            budget.money_minor if currency else budget.grants,
+            tally.grants,
+            tally.granted,
+            tally.taken_back,
+            len(tally.members),
+            len(tally.held),
+            dict(sorted(tally.refused.items())),
+            dict(sorted(tally.by_day.items())),
+            tally.exhausted,
+        )
+
+
+_REFUSALS: Final = frozenset(reason.value for reason in Refusal) | {f"shadow_{reason.value}" for reason in Refusal} | {"shadow"}
+
+
+def _value(text: str, currency: str) -> int:
+    return parse_minor(text, DIGITS[currency] if currency else 0) or 0
