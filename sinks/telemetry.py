@@ -161,6 +161,7 @@ class Telemetry:
         that it carries, which its own append time set or was behind, to now.
         """
         counts: dict[tuple[str, str], int] = {}
+        rewarded: dict[Rewarded, int] = {}
         last: dict[str, str] = {}
         for decision in decisions:
             if type(decision) is CrmRecord:
@@ -175,7 +176,9 @@ class Telemetry:
             elif type(decision) is DeadLetter:
                 self.refused(decision.brand, decision.refused.reason)
             elif type(decision) is Rewarded:
-                self.rewarded(decision.campaign, decision.outcome)
+                rewarded[decision] = rewarded.get(decision, 0) + 1
+        for (campaign, outcome), times in rewarded.items():
+            self.rewarded(campaign, outcome, times)
         for (what, brand), times in counts.items():
             COUNTED[what](self, brand, times)
         now = datetime.now(UTC)
@@ -187,10 +190,10 @@ class Telemetry:
         self._rewards_told.labels(brand).inc(times)
         self.log.debug("rewards told", brand=brand, times=times)
 
-    def rewarded(self, campaign: str, outcome: str) -> None:
-        """Count what became of a trigger or of a reward; of more campaigns than are named apart the others count together."""
-        self._rewards.labels(self._named(campaign), outcome).inc()
-        self.log.debug("rewarded", campaign=campaign, outcome=outcome)
+    def rewarded(self, campaign: str, outcome: str, times: int = 1) -> None:
+        """Count what became of triggers or of rewards; of more campaigns than are named apart the others count together."""
+        self._rewards.labels(self._named(campaign), outcome).inc(times)
+        self.log.debug("rewarded", campaign=campaign, outcome=outcome, times=times)
 
     def budget(self, campaign: str, reserved_minor: int, spent_minor: int, left_minor: int | None, left_grants: int | None) -> None:
         """Tell what a campaign has cost in its present period, and what is left; nothing is told as left where there is no bound."""

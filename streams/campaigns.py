@@ -65,21 +65,26 @@ class Deciding:
         return [saying for _, said in sorted(self.said, key=lambda one: one[0]) for saying in said]
 
     def _one(self, offer: Offer, trigger: Trigger) -> None:
+        if not offer.scheduled(trigger.time_ms):
+            self._refuse(offer, trigger, Refusal.NOT_SCHEDULED, "outside the schedule")
+            return
         causes = [trigger.cause]
         if offer.streak is not None:
-            if not offer.scheduled(trigger.time_ms):
-                self._refuse(offer, trigger, Refusal.NOT_SCHEDULED, "outside the schedule")
-                return
             links = self._chain(offer, trigger)
             if len(links) < offer.needed:
                 if self.allowed and offer.state == "live":
                     self.voice.progress(offer, len(links))
                 return
             causes = [link.cause for link in links[: offer.needed]]
+        if offer.condition is not None:
+            unmet = offer.condition.unmet(self.state, trigger, self.voice.now_ms)
+            if unmet is not None:
+                self._refuse(offer, trigger, Refusal.CONDITION, unmet)
+                return
         reward_id = self.voice.keys.reward(offer.id, once_key(offer, trigger), self.voice.member)
         refused = self._refusal(offer, trigger, reward_id)
         if refused is not None:
-            self._refuse(offer, trigger, *refused, reward_id)
+            self._refuse(offer, trigger, refused[0], refused[1], reward_id)
             return
         self._note(offer, trigger, reward_id, causes)
 
@@ -107,23 +112,18 @@ class Deciding:
             self.voice.count(offer.id, "shadow")
 
     def _refuse(self, offer: Offer, trigger: Trigger, reason: Refusal, detail: str, reward_id: bytes = b"") -> None:
-        note_refusal(self.earned, offer.id, reason, detail, trigger.id, self.voice.now_ms)
-        while len(self.earned.refused) > MOST_REFUSALS:
-            del self.earned.refused[next(iter(self.earned.refused))]
+        if reason is not Refusal.NOT_SCHEDULED:  # which anybody can see, and a campaign out of season would tell of everybody
+            note_refusal(self.earned, offer.id, reason, detail, trigger.id, self.voice.now_ms)
+            while len(self.earned.refused) > MOST_REFUSALS:
+                del self.earned.refused[next(iter(self.earned.refused))]
         if offer.state == "shadow":
             self.voice.count(offer.id, f"shadow_{reason.value}")
         else:
             self.voice.refuse(offer.id, offer.version, reward_id, reason, detail)
 
     def _refusal(self, offer: Offer, trigger: Trigger, reward_id: bytes) -> tuple[Refusal, str] | None:
-        """Say why *trigger* earns nothing, hold-out and budget aside."""
+        """Say why *trigger*, which is scheduled and meets the condition, earns nothing, hold-out and budget aside."""
         campaign, t_ms = offer.campaign, trigger.time_ms
-        if not offer.scheduled(t_ms):
-            return Refusal.NOT_SCHEDULED, "outside the schedule"
-        if offer.condition is not None:
-            unmet = offer.condition.unmet(self.state, trigger, self.voice.now_ms)
-            if unmet is not None:
-                return Refusal.CONDITION, unmet
         times = had(self.earned, offer)
         if campaign.cooldown_ms:
             for at_ms in times:

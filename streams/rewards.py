@@ -46,13 +46,16 @@ from streams.tags import Change
 
 def concerns(offers: Offers | None, state: BrandState, event: Event, changes: Collection[Change]) -> bool:
     """Tell whether *event*, which made the tags *changes*, may bring about anything here."""
-    if state.rewards and not isinstance(event.facts, facts.Click | facts.Share):
+    deed = event.facts
+    if offers is not None and name_of(deed) in offers.by_event:
         return True
-    if offers is None:
-        return False
-    if name_of(event.facts) in offers.by_event or isinstance(event.facts, facts.Coupon):
+    if isinstance(deed, facts.Coupon):
+        return offers is not None or state.rewards != b""
+    if state.rewards and (isinstance(deed, facts.Order) or (isinstance(deed, facts.Chat) and deed.recalls is not None)):
         return True
-    return bool(changes) and any(change.entered and change.tag.partition(":")[0] in offers.by_tag for change in changes)
+    return (
+        offers is not None and bool(changes) and any(change.entered and change.tag.partition(":")[0] in offers.by_tag for change in changes)
+    )
 
 
 def name_of(deed: facts.Facts) -> str:

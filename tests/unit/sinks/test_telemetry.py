@@ -114,3 +114,25 @@ def test_what_intake_tallies_is_counted_once(telemetry: Telemetry) -> None:
     telemetry.page()
     assert sample(telemetry, "events_total", brand="acme", type="cn.huiliu.click.v1") == 4
     assert sample(telemetry, "refusals_total", brand="acme", reason="bad_time") == 2
+
+
+def test_rewards_are_counted_by_campaign_and_outcome_and_beyond_a_thousand_campaigns_together(telemetry: Telemetry) -> None:
+    telemetry.decided(
+        [decisions.Rewarded("acme/a", "granted"), decisions.Rewarded("acme/a", "granted"), decisions.Rewarded("acme/a", "cap")]
+    )
+    assert sample(telemetry, "rewards_total", campaign="acme/a", outcome="granted") == 2
+    assert sample(telemetry, "rewards_total", campaign="acme/a", outcome="cap") == 1
+    for number in range(1_100):
+        telemetry.rewarded(f"acme/c{number}", "granted")
+    assert sample(telemetry, "rewards_total", campaign="others", outcome="granted") == 101
+    assert sample(telemetry, "rewards_total", campaign="acme/c1099", outcome="granted") is None
+
+
+def test_what_is_left_of_a_budget_is_told_where_there_is_a_bound(telemetry: Telemetry) -> None:
+    telemetry.budget("acme/a", 500, 1_000, 3_500, None)
+    told = {kind: sample(telemetry, "budget_minor", campaign="acme/a", kind=kind) for kind in ("reserved", "spent", "left")}
+    assert told == {"reserved": 500, "spent": 1_000, "left": 3_500}
+    assert sample(telemetry, "budget_grants_left", campaign="acme/a") is None
+    telemetry.budget("acme/b", 0, 0, None, 7)
+    assert sample(telemetry, "budget_grants_left", campaign="acme/b") == 7
+    assert sample(telemetry, "budget_minor", campaign="acme/b", kind="left") is None
