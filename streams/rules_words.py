@@ -8,17 +8,23 @@ from schemas.rules import (
     Amount,
     AnyOf,
     AtBrand,
+    Campaign,
     Clause,
     Count,
+    CouponReward,
     Distinct,
     Engaged,
     FirstOrder,
     Keywords,
     Not,
+    OnEvent,
+    OnStreak,
+    OnTag,
     Silent,
     Sum,
     TagRef,
     Top,
+    Trigger,
 )
 from schemas.scalars import minor_text
 
@@ -74,3 +80,35 @@ def _said_of_member(clause: Count | Sum | Top | Distinct | Keywords | Silent | E
             return f"engagement of {least:g} or more"
         case TagRef(tag=tag):
             return f"has {tag}"
+
+
+def said_trigger(trigger: Trigger) -> str:
+    """Say what triggers a campaign."""
+    match trigger:
+        case OnEvent(event=event):
+            return event
+        case OnStreak(events=events, count=count, within_ms=within_ms):
+            return f"{count} of {', '.join(events)} within {duration_text(within_ms)}"
+        case OnTag(tag=tag):
+            return f"entering {tag}"
+
+
+def said_reward(campaign: Campaign) -> str:
+    """Say what a campaign gives, and how often."""
+    reward = campaign.reward
+    if isinstance(reward, CouponReward):
+        gives = f"{minor_text(reward.value_minor, reward.currency)} {reward.currency} for {duration_text(reward.valid_for_ms)}"
+    else:
+        gives = f"{reward.points} points"
+    return f"{gives}, once per {campaign.once_per}"
+
+
+def said_budget(campaign: Campaign) -> str:
+    """Say what a campaign may cost; empty where there is no bound."""
+    budget, reward = campaign.budget, campaign.reward
+    parts = []
+    if budget.money_minor is not None and isinstance(reward, CouponReward):
+        parts.append(f"{minor_text(budget.money_minor, reward.currency)} {reward.currency}")
+    if budget.grants is not None:
+        parts.append(f"{budget.grants} grants")
+    return " and ".join(parts) + (f" a {budget.period}" if parts and budget.period != "none" else "")

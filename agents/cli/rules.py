@@ -14,7 +14,7 @@ from agents.settings import Settings
 from schemas import rules, topics
 from schemas.rules import ALLIANCE, RuleSet
 from streams.rules_check import check as check_text
-from streams.rules_words import duration_text, said
+from streams.rules_words import duration_text, said, said_budget, said_reward, said_trigger
 from streams.yaml_tree import Mistake
 
 RulesFile = Annotated[Path, typer.Argument(metavar="FILE", help="A rules file, YAML.")]
@@ -66,7 +66,7 @@ def publish(context: typer.Context, file: RulesFile, *, as_json: AsJson = False)
         print_json({"owner": found.owner, "version": version, "changed": changed, "tags": sorted(found.tags)})
     else:
         what = "published as" if changed else "unchanged, it stands as"
-        out.print(f"{found.owner}: {len(found.tags)} tags, {what} version {version}", highlight=False, soft_wrap=True)
+        out.print(f"{found.owner}: {_size(found)}, {what} version {version}", highlight=False, soft_wrap=True)
 
 
 def show(context: typer.Context, owner: Annotated[str, typer.Argument(help="A brand, or alliance.")], *, as_json: AsJson = False) -> None:
@@ -108,7 +108,7 @@ def _read(file: Path) -> RuleSet | list[Mistake]:
 
 def _tell(file: Path, found: RuleSet | list[Mistake]) -> None:
     if isinstance(found, RuleSet):
-        out.print(f"{file}: fine, {len(found.tags)} tags of {found.owner}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{file}: fine, {_size(found)} of {found.owner}", markup=False, highlight=False, soft_wrap=True)
         return
     for mistake in found:
         out.print(mistake.told(str(file)), markup=False, highlight=False, soft_wrap=True)
@@ -116,7 +116,14 @@ def _tell(file: Path, found: RuleSet | list[Mistake]) -> None:
 
 def _outcome(file: Path, found: RuleSet | list[Mistake]) -> dict[str, Any]:
     if isinstance(found, RuleSet):
-        return {"file": str(file), "fine": True, "owner": found.owner, "tags": sorted(found.tags), "mistakes": []}
+        return {
+            "file": str(file),
+            "fine": True,
+            "owner": found.owner,
+            "tags": sorted(found.tags),
+            "campaigns": sorted(found.campaigns),
+            "mistakes": [],
+        }
     return {"file": str(file), "fine": False, "mistakes": [mistake._asdict() for mistake in found]}
 
 
@@ -159,3 +166,14 @@ def _show(standing: RuleSet, version: int) -> None:
     for name, rule in standing.tags.items():
         table.add_row(name, said(rule))
     out.print(table)
+    if standing.campaigns:
+        offered = Table("campaign", "state", "triggered by", "if", "gives", "budget")
+        for name, one in standing.campaigns.items():
+            condition = said(one.condition) if one.condition is not None else ""
+            offered.add_row(name, one.state, said_trigger(one.trigger), condition, said_reward(one), said_budget(one))
+        out.print(offered)
+
+
+def _size(found: RuleSet) -> str:
+    campaigns = f", {len(found.campaigns)} campaigns" if found.campaigns else ""
+    return f"{len(found.tags)} tags{campaigns}"
