@@ -125,7 +125,7 @@ def test_a_budget_that_many_want_is_granted_to_the_cent_whoever_is_killed(crew: 
         crew.running("budgets")[0].kill()
         crew.running("members")[0].kill()
         crew.start("budgets", "members")
-    eventually(lambda: sum(outcomes(crew).values()) == MEMBERS, "an answer to each")
+    eventually(lambda: sum(outcomes(crew).values()) == MEMBERS, "an answer to each", 150)
     assert outcomes(crew) == {"granted": GRANTS, "refused budget": MEMBERS - GRANTS}
     granted = [value for kind, value in rewards(crew.settings) if kind == crm.REWARD_GRANTED]
     assert len({value["reward_id"] for value in granted}) == len({value["coupon_code"] for value in granted}) == GRANTS
