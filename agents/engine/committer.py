@@ -57,10 +57,9 @@ class Committer:
     async def _commit(self, due: list[tuple[Pipeline, Transaction]]) -> None:
         try:
             await self._backend.commit(due)
-        except Lost:
-            self.lose([pipeline.place for pipeline, _ in due if self._ledger.pipelines.get(pipeline.place) is pipeline])
-        except Overtaken as overtaken:
-            self._lose_or_fail(due[0][0], overtaken)
+        except (Lost, Overtaken) as moved:
+            for pipeline, _ in due:
+                self._lose_or_fail(pipeline, moved)
         except Exception as bug:  # noqa: BLE001 - fenced, timed out, unknown: no second try
             self._fail(bug)
         else:
@@ -70,11 +69,12 @@ class Committer:
         self.settled.set()
         self.room.set()
 
-    def _lose_or_fail(self, pipeline: Pipeline, overtaken: Overtaken) -> None:
-        """Drop a place that was rightly taken over; end a worker that missed its own end."""
+    def _lose_or_fail(self, pipeline: Pipeline, moved: Lost | Overtaken) -> None:
+        """Drop a place that was rightly taken over; end a worker that missed its own end, or nobody would read what it still owns."""
+        owned = self._ledger.pipelines.get(pipeline.place) is pipeline
         if not self._ledger.fenced(pipeline):
-            self._fail(overtaken)
-        elif pipeline.place not in self._ledger.pipelines:
+            self._fail(moved)
+        elif owned:  # else it was dropped before, and may be being taken over again
             self._backend.lose(pipeline.place)
 
     def lose(self, places: list[Place]) -> None:

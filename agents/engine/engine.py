@@ -124,7 +124,10 @@ class Engine(faust.Service):
     async def _go_on_with(self, active: set[Place], rebalance: int) -> None:
         """Take over what is new, drop what is gone, go on with what was kept; unless the next rebalance has begun."""
         async with self._changing:
-            if self.ledger.broken or rebalance != self._rebalances:
+            if self.ledger.broken:
+                return
+            if rebalance != self._rebalances:  # overtaken; but what was another's in between is not kept, even if it comes back
+                self.committer.lose([place for place in self.ledger.pipelines if place not in active])
                 return
             plan = self.ledger.assigned(active)
             self.committer.lose(plan.lost)
@@ -132,7 +135,7 @@ class Engine(faust.Service):
                 await self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept})
             except Lost:
                 self.committer.lose(plan.kept)
-            await self._take_over(plan.new)
+            await self._take_over(plan.new, rebalance)
 
     async def take_again(self, places: list[Place]) -> None:
         """Take *places* over again: their logs are not what they were."""
@@ -141,11 +144,10 @@ class Engine(faust.Service):
                 return
             self._stop_reading()
             self.committer.lose(places)
-            await self._take_over(places)
+            await self._take_over(places, self._rebalances)
 
-    async def _take_over(self, places: list[Place]) -> None:
-        """Take *places* over and read all that is owned, unless a rebalance came between."""
-        rebalance = self._rebalances
+    async def _take_over(self, places: list[Place], rebalance: int) -> None:
+        """Take *places* over and read all that is owned, unless another rebalance than *rebalance*, or a stop, has begun."""
         try:
             starts = await self.backend.take_over(places, lambda: rebalance == self._rebalances) if places else {}
         except (Lost, Overtaken) as moved:

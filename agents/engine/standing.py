@@ -65,6 +65,16 @@ def resume(name: str, committed: Committed | None, topic_id: bytes, begin: int, 
     return committed.offset
 
 
+def doubtful(committed: Committed | None, topic_id: bytes, end: int) -> int:
+    """Say up to which offset a former owner may have sent what it never committed: no stop below it is clean.
+
+    It read no further than the log's *end* at the take-over, for by then it may
+    send no more; after a clean stop, no further than it said.
+    """
+    standing = parse(committed.metadata) if committed is not None else None
+    return end if standing is not None and not standing.clean and standing.topic_id == topic_id.hex() else 0
+
+
 def parse(metadata: str) -> Standing | None:
     """Read the metadata of a commit; None if it is not ours."""
     try:

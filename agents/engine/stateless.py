@@ -14,7 +14,7 @@ from agents.engine.group import Position
 from agents.engine.observer import Observer
 from agents.engine.pipeline import Pipeline, Place, Transaction
 from agents.engine.stage import StatelessStage
-from agents.engine.standing import Committed, SetAside, resume, write
+from agents.engine.standing import Committed, SetAside, doubtful, resume, write
 from schemas.fold import Record
 
 
@@ -34,6 +34,7 @@ class StatelessBackend:
     def __init__(self, stage: StatelessStage, cluster: Cluster, group: Callable[[], Group], observer: Observer) -> None:
         self._stage, self._cluster, self._group, self._observer = stage, cluster, group, observer
         self._topic_ids: dict[Place, bytes] = {}
+        self._doubtful: dict[Place, int] = {}
         self.heard_at = 0.0
 
     async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
@@ -53,6 +54,7 @@ class StatelessBackend:
                 self._observer.set_aside(place.topic, place.partition, str(problem))
                 continue
             self._topic_ids[place] = topic_id
+            self._doubtful[place] = doubtful(committed, topic_id, end)
             starts[place] = Start(position, 0)
         for name in {place.topic for place in starts}:
             self._stage.opened(name, topics[name].id)
@@ -66,7 +68,7 @@ class StatelessBackend:
         await self._say(durable, clean=False)
 
     async def settled(self, durable: dict[Place, int]) -> None:
-        """Say that nothing above these positions was sent."""
+        """Say that nothing above these positions was sent, where that is known of former owners, too."""
         await self._say(durable, clean=True)
 
     def fold(self, place: Place, records: Sequence[Record]) -> Done:
@@ -88,13 +90,17 @@ class StatelessBackend:
 
     async def _say(self, positions: dict[Place, int], *, clean: bool) -> None:
         routing = self._stage.routing
-        said = {place: Position(at, write(self._topic_ids[place], routing, clean=clean)) for place, at in positions.items()}
+        said = {
+            place: Position(at, write(self._topic_ids[place], routing, clean=clean and at >= self._doubtful[place]))
+            for place, at in positions.items()
+        }
         if said and not await self._group().report(said):
             raise Lost
 
     def lose(self, place: Place) -> None:
         """Forget which topic it was."""
         self._topic_ids.pop(place, None)
+        self._doubtful.pop(place, None)
 
     def stale(self, found: Mapping[str, bytes]) -> list[Place]:
         """Find the places whose topic was made again: *found* are the ids of the topics that are there now."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.engine.standing import Committed, SetAside, resume, write
+from agents.engine.standing import Committed, SetAside, doubtful, resume, write
 from agents.engine.takeover import CannotStart
 
 ID, OTHER_ID = b"a" * 16, b"b" * 16
@@ -46,3 +46,13 @@ def test_a_commit_that_is_not_ours_is_refused(metadata: str) -> None:
 def test_a_partition_that_lost_records_is_set_aside_alone(begin: int, end: int, says: str) -> None:
     with pytest.raises(SetAside, match=says):
         at(Committed(50, write(ID, "r1", clean=False)), begin=begin, end=end)
+
+
+def test_after_an_unclean_stop_all_that_was_in_the_log_may_have_been_sent() -> None:
+    assert doubtful(Committed(50, write(ID, "r1", clean=False)), ID, 100) == 100
+
+
+def test_nothing_is_in_doubt_after_a_clean_stop_or_in_a_topic_never_read() -> None:
+    assert doubtful(Committed(50, write(ID, "r1", clean=True)), ID, 100) == 0
+    assert doubtful(Committed(50, write(OTHER_ID, "r1", clean=False)), ID, 100) == 0
+    assert doubtful(None, ID, 100) == 0
