@@ -106,7 +106,7 @@ def _shaped(text: str) -> bool:
         and text[4] == text[7] == "-"
         and text[10] in "Tt"
         and text[13] == text[16] == ":"
-        and (text[19] in "Z+-z" or (text[19] == "." and text[20].isdecimal()))
+        and (text[19] in "Z+-z" or (text[19] == "." and text[20:21].isdecimal()))
         and (text[-1] in "Zz" or (text[-3] == ":" and text[-6] in "+-"))
     )
 
