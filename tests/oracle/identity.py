@@ -1,5 +1,6 @@
 """Who an event is about (CONTRACT 4): the identity, as type, scope and normalised id, that stands for the member."""
 
+import unicodedata
 from typing import Any, Final, NamedTuple
 
 from tests.oracle.wire import Refusal
@@ -74,8 +75,8 @@ def _normal(kind: str, spoken: str) -> str | None:
     if kind == "mobile":
         if "*" in plain:
             return None
-        plain = plain.removeprefix("+") if plain.startswith("+") else plain.removeprefix("00")
-        plain = "".join(character for character in plain if character in "0123456789")
+        plain = "".join(str(unicodedata.decimal(character)) for character in plain if character.isdecimal())
+        plain = plain.removeprefix("00")
         if len(plain) == 13 and plain.startswith("86"):
             plain = plain[2:]
-    return plain if plain.strip("0") else None
+    return plain if plain.strip("0-") else None

@@ -11,17 +11,22 @@ from tests.oracle.wire import Published, Refusal, event_of
 
 AHEAD_MS: Final = 5 * 60_000
 BEHIND_MS: Final = 400 * 86_400_000
-RFC3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
-SOURCE: Final = re.compile(r"/brand/([^/]+)/.+")
-DECIMAL: Final = re.compile(r"-?\d+(?:\.(\d+))?")
+RFC3339: Final = re.compile(r"(?a)(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)")
+SOURCE: Final = re.compile(r"/brand/([^/]+)/[^/\s\x00-\x1f\x7f]{1,128}")
+DECIMAL: Final = re.compile(r"-?[0-9]+(?:\.([0-9]+))?")
+LONGEST: Final = 256
+MOST_VERSION: Final = 2**63 - 1
+MOST_DIGITS: Final = 15
 CURRENCIES: Final = frozenset(
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP"
     " CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR"
     " ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN"
     " MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD"
-    " SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW".split()
+    " SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW"
+    " BOV CHE CHW CLF COU MXV USN UYI UYW VED XAD XCD XCG ZWG".split()
 )
-NO_DIGITS: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
+NO_DIGITS: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
+FOUR_DIGITS: Final = ("CLF", "UYW")
 THREE_DIGITS: Final = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
 STATUSES: Final = ("placed", "paid", "shipped", "completed", "cancelled", "refunded")
 VIAS: Final = ("wechat_friend", "wechat_moments", "wechat_group", "wecom", "weibo", "xiaohongshu", "douyin", "qr", "link", "other")
@@ -53,6 +58,8 @@ def judge(record: Published) -> Said:
     data = event.get("data")
     who = identity_of(record.brand, data)
     assert isinstance(data, dict)  # identity_of found its identities
+    if len(event["id"]) > LONGEST:
+        raise Refusal("invalid_data", "id")
     _common(data)
     CHECKS[match[1]](data)
     if match[1] == "order":
@@ -62,6 +69,8 @@ def judge(record: Published) -> Said:
 
 def digits(currency: str) -> int:
     """Tell how many decimals *currency* has."""
+    if currency in FOUR_DIGITS:
+        return 4
     return 0 if currency in NO_DIGITS else 3 if currency in THREE_DIGITS else 2
 
 
@@ -76,11 +85,12 @@ def instant(text: Any) -> int | None:
     if match is None:
         return None
     zone = "+00:00" if match[4] in "Zz" else match[4]
+    leap = match[2][3:] == "59:60"
     try:
-        whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}")
+        whole = datetime.fromisoformat(f"{match[1]}T{match[2][:-2] + '59' if leap else match[2]}{zone}")
     except ValueError:
         return None
-    return int(whole.timestamp()) * 1000 + int(((match[3] or "") + "000")[:3])
+    return (int(whole.timestamp()) + leap) * 1000 + int(((match[3] or "") + "000")[:3])
 
 
 def _effective(text: Any, append_ms: int) -> int:
@@ -107,8 +117,16 @@ def _words(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST
+
+
 def _full(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
+    return _name(value) and value != ""
+
+
+def _open(value: Any) -> bool:
+    return isinstance(value, str | dict)
 
 
 def _flag(value: Any) -> bool:
@@ -128,7 +146,7 @@ def _number(value: Any) -> bool:
 
 
 def _natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_VERSION
 
 
 def _one_of(*words: str) -> Callable[[Any], bool]:
@@ -139,9 +157,17 @@ def _strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
+def _recipients(value: Any) -> bool:
+    return _strings(value) and len(value) <= 1000 and all(len(brand) <= 32 for brand in value)
+
+
 def _common(data: Map) -> None:
     _may(data, _map, "context", "consent")
-    _may(data.get("context") or {}, _words, "channel", "page", "referrer", "app")
+    context = data.get("context") or {}
+    _may(context, _words, "channel", "referrer")
+    _may(context, _open, "page", "device", "app")
+    _may(context, _map, "campaign")
+    _may(context.get("campaign") or {}, _words, "source", "medium", "name", "content", "term")
     if data.get("consent") is not None:
         _consent(data["consent"])
 
@@ -149,7 +175,7 @@ def _common(data: Map) -> None:
 def _consent(stated: Map) -> None:
     _need(stated, "purposes", _map)
     _may(stated["purposes"], _flag, "tags", "rewards", "alliance")
-    _may(stated, _strings, "recipients")
+    _may(stated, _recipients, "recipients")
     _need(stated, "version", _natural)
     _need(stated, "at", lambda value: instant(value) is not None)
 
@@ -158,14 +184,15 @@ def _item(data: Map) -> None:
     if data.get("item") is not None:
         _need(data, "item", _map)
         _need(data["item"], "sku", _full)
-        _may(data["item"], _words, "category", "brand")
+        _may(data["item"], _name, "category", "brand")
 
 
 def _click(data: Map) -> None:
-    if data.get("item") is None and data.get("page") is None:
+    if data.get("item") is None and not data.get("page"):
         raise Refusal("invalid_data", "item or page")
     _item(data)
-    _may(data, _words, "page", "click_id", "share_id")
+    _may(data, _open, "page")
+    _may(data, _name, "click_id", "share_id")
     _may(data, _flag, "first_visit")
 
 
@@ -173,7 +200,7 @@ def _share(data: Map) -> None:
     _need(data, "share_id", _full)
     _need(data, "via", _one_of(*VIAS))
     _item(data)
-    _may(data, _words, "content_id", "parent_share_id", "owner_brand", "room_id")
+    _may(data, _name, "content_id", "parent_share_id", "owner_brand", "room_id")
 
 
 def _order(data: Map) -> None:
@@ -184,14 +211,17 @@ def _order(data: Map) -> None:
         if data.get(name) is None:
             raise Refusal("invalid_data", name)
     _may(data, _maps, "lines")
-    _may(data, _strings, "coupons")
-    _may(data, _words, "share_id", "click_id")
+    _may(data, lambda listed: isinstance(listed, list) and all(map(_full, listed)), "coupons")
+    _may(data, _name, "share_id", "click_id", "refund_id")
+    _may(data, _map, "refund")
+    _need(data, "currency", _words)
     for line in data.get("lines") or []:
         _lines(line, _full, "line_id", "sku")
-        _may(line, _words, "category")
+        _may(line, _name, "category")
     if data["status"] == "refunded":
         _need(data, "refund_id", _full)
         _need(data, "refund", _map)
+    if data.get("refund") is not None:
         if data["refund"].get("amount") is None:
             raise Refusal("invalid_data", "refund.amount")
         _may(data["refund"], _maps, "lines")
@@ -209,16 +239,18 @@ def _lines(line: Map, right: Callable[[Any], bool], *names: str) -> None:
 
 def _money(data: Map) -> None:
     currency = data["currency"]
-    if not isinstance(currency, str) or currency not in CURRENCIES:
+    if currency not in CURRENCIES:
         raise Refusal("bad_money", "currency")
-    refund = data["refund"] if data["status"] == "refunded" else {}
+    refund = data.get("refund") or {}
     unsigned = [data["total"], data.get("discount"), refund.get("amount")]
     signed = [line["amount"] for line in [*(data.get("lines") or []), *(refund.get("lines") or [])]]
     for amount, floor in [*((one, 0) for one in unsigned), *((one, None) for one in signed)]:
         if amount is None:
             continue
-        match = DECIMAL.fullmatch(amount) if isinstance(amount, str) else None
+        match = DECIMAL.fullmatch(amount) if isinstance(amount, str) and len(amount) <= 32 else None
         if match is None or len(match[1] or "") > digits(currency) or (floor is not None and Decimal(amount) < floor):
+            raise Refusal("bad_money")
+        if abs(minor(amount, currency)) >= 10**MOST_DIGITS:
             raise Refusal("bad_money")
 
 
@@ -227,7 +259,8 @@ def _chat(data: Map) -> None:
     _need(data, "message_id", _full)
     _need(data, "direction", _one_of("in", "out"))
     _need(data, "msgtype", _one_of(*MESSAGES))
-    _may(data, _words, "text", "agent_id", "room_id", "recalls")
+    _may(data, _words, "text")
+    _may(data, _name, "agent_id", "room_id", "recalls")
     if data["msgtype"] == "recall":
         _need(data, "recalls", _full)
 
@@ -235,7 +268,7 @@ def _chat(data: Map) -> None:
 def _coupon(data: Map) -> None:
     if not data.get("reward_id") and not data.get("coupon_code"):
         raise Refusal("invalid_data", "reward_id or coupon_code")
-    _may(data, _words, "reward_id", "coupon_code", "order_id")
+    _may(data, _name, "reward_id", "coupon_code", "order_id")
     _need(data, "status", _one_of("claimed", "redeemed", "expired"))
 
 

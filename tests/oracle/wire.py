@@ -39,21 +39,24 @@ def event_of(record: Published) -> dict[str, Any]:
     value = record.value or b""
     if len(value) > LARGEST:
         raise Refusal("too_large")
-    headers = {name.lower(): text or b"" for name, text in record.headers}
-    content_type = _text(headers.get("content-type", b"")).split(";")[0].strip().lower()
     if not value:
         raise Refusal("undecodable", "empty")
-    if content_type.startswith("application/cloudevents-batch"):
-        raise Refusal("not_cloudevent", "batch")
-    attributes = {name[3:]: _text(text) for name, text in headers.items() if name.startswith("ce_")}
+    headers = [(name.lower(), text) for name, text in record.headers if text is not None]
+    content_type = _media(next((text for name, text in reversed(headers) if name == "content-type"), b""))
+    attributes = [(name[3:], text) for name, text in headers if name.startswith("ce_")]
     if attributes and not content_type.startswith("application/cloudevents"):
+        named = {name: _text(text) for name, text in attributes}
+        if len(named) < len(attributes):
+            raise Refusal("undecodable", "an attribute twice")
         if content_type:
-            attributes["datacontenttype"] = content_type
-        event: Any = {**attributes, "data": decode(value, content_type)}
+            named["datacontenttype"] = content_type
+        event: Any = {**named, "data": decode(value, content_type)}
     else:
         event = decode(value, content_type)
-    if isinstance(event, dict) and "data_base64" in event:
-        event["data"] = _data_base64(event)
+        if content_type.startswith("application/cloudevents-batch"):
+            raise Refusal("not_cloudevent", "batch")
+        if isinstance(event, dict) and "data_base64" in event and event.get("data") is None:
+            event["data"] = _data_base64(event)
     if not isinstance(event, dict) or event.get("specversion") != "1.0":
         raise Refusal("not_cloudevent")
     for name in ("id", "type"):
@@ -63,13 +66,16 @@ def event_of(record: Published) -> dict[str, Any]:
 
 
 def decode(value: bytes, content_type: str) -> Any:
-    """Decode *value* as its content type says, or else by its first byte."""
-    if "msgpack" in content_type:
-        return _msgpack(value)
-    if "json" in content_type:
-        return _json(value)
-    stripped = value.removeprefix(BOM).lstrip()
-    return _json(value) if stripped[:1] in b'{["-0123456789tfn' else _msgpack(value)
+    """Decode *value* as its content type says, or else by its first byte: no map or list of MessagePack begins with ASCII."""
+    if content_type in {"", "application/cloudevents", "application/cloudevents-batch"}:
+        return _json(value) if value.startswith(BOM) or value[0] < 0x80 else _msgpack(value)
+    subtype = content_type.split("/")[-1].split("+")[-1]
+    match subtype.removeprefix("x-").removeprefix("vnd."):
+        case "json":
+            return _json(value)
+        case "msgpack" | "messagepack":
+            return _msgpack(value)
+    raise Refusal("undecodable", content_type)
 
 
 def _data_base64(event: dict[str, Any]) -> Any:
@@ -77,7 +83,14 @@ def _data_base64(event: dict[str, Any]) -> Any:
         packed = base64.b64decode(event.pop("data_base64"), validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
         raise Refusal("undecodable", "base64") from error
-    return decode(packed, str(event.get("datacontenttype", "application/json")))
+    if not packed:
+        raise Refusal("undecodable", "nothing in base64")
+    stated = event.get("datacontenttype")
+    return decode(packed, _media(stated.encode()) if isinstance(stated, str) else "")
+
+
+def _media(content_type: bytes) -> str:
+    return content_type.decode("utf-8", "replace").split(";")[0].strip().lower()
 
 
 def _text(header: bytes) -> str:
@@ -136,7 +149,7 @@ def _sound(value: Any, depth: int) -> Any:
         case str():
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise Refusal("undecodable", "surrogate")
-        case bool() | None:
+        case bool() | bytes() | None:
             pass
         case int():
             if not -(2**63) <= value < 2**64:
