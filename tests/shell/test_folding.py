@@ -7,8 +7,7 @@ import pytest
 from agents.engine.folding import fold_batch, fold_stateless
 from schemas.effects import Effect
 from schemas.fold import Home, Record
-from tests.simulation.fold import CountingFold
-from tests.simulation.oracle import BOOM, Expected, Input
+from tests.shell.counting import BOOM, CountingFold, Expected, Input
 
 
 def records(values: Sequence[bytes]) -> list[Input]:

@@ -1,35 +1,56 @@
 """A simulated worker: the engine's own deciding code, and every I/O of it a step that may fail or be the last."""
 
 from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from random import Random
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agents.engine.folding import fold_batch
+from agents.engine.backend import Lost, Overtaken
+from agents.engine.fence import HeartbeatFence
+from agents.engine.folding import OnCrash, fold_batch
+from agents.engine.group import Position
 from agents.engine.keyed import contents
 from agents.engine.ledger import Ledger
 from agents.engine.pipeline import Batch, Pipeline, Place, Transaction
-from agents.engine.takeover import Answer, Commit, Fence, Inspect, Marker, Request, Restore, Taken, take_over
+from agents.engine.stateless import StatelessBackend
+from agents.engine.takeover import Answer, CannotStart, Marker, Request, Taken, take_over
 from schemas.effects import Effect
-from schemas.fold import Home
-from tests.simulation.fold import CountingFold
-from tests.simulation.kafka import TOPIC, TOPIC_ID, FencedOff, Kafka, Refused
-from tests.simulation.oracle import Input
+from schemas.fold import Folded, PartitionFold, Record
+from tests.simulation import folds
+from tests.simulation.backends import Due, Keyed, Stateless, Step, Steps
+from tests.simulation.draws import Draws
+from tests.simulation.group import Group
+from tests.simulation.kafka import Kafka, Refused, Violation
+from tests.simulation.messages import Input
 
 Plan = Generator[Request, Answer, Taken]
-Contents = Callable[[Transaction, Marker], dict[bytes, bytes | None]]
+SESSION_S = 50.0
+
+
+def _as_it_is(transaction: Transaction, marker: Marker) -> list[dict[bytes, bytes | None]]:
+    return [contents(transaction, marker)]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The deciding code that a worker runs; a mutant replaces one of these."""
+    """What a worker is made of; a mutant replaces one of these."""
 
     take_over: Callable[[str], Plan] = take_over
     ledger: type[Ledger] = Ledger
-    transactions: Callable[[Transaction, Marker], list[dict[bytes, bytes | None]]] = lambda transaction, marker: [
-        contents(transaction, marker)
-    ]
+    transactions: Callable[[Transaction, Marker], list[dict[bytes, bytes | None]]] = _as_it_is
+    transactional: bool = True
+    committed_only: bool = True
+    begin_at: Callable[[Marker, Position | None], Marker] = lambda marker, _: marker
+    restored_clock: Callable[[Marker], int] = lambda marker: marker.clock_ms
+    fold_batch: Callable[[PartitionFold, Sequence[Record], OnCrash], Folded] = fold_batch
+    members: type[folds.Members] = folds.Members
+    budgets: type[folds.Budgets] = folds.Budgets
+    marks: folds.Marks = field(default_factory=folds.Marks)
+    stateless: type[StatelessBackend] = StatelessBackend
+    believed: Callable[[Position], Position] = lambda position: position
+    worker: "type[Worker] | None" = None
+    effects_fence: bool = True
+    gapless: bool = True
 
 
 class Work(NamedTuple):
@@ -39,65 +60,136 @@ class Work(NamedTuple):
     records: list[Input]
 
 
-class Table:
-    def __init__(self, taken: Taken, epoch: int | None) -> None:
-        self.states, self.marker, self.epoch = taken.states, taken.marker, epoch
-        self.fold = CountingFold()
-        self.fold.restore(Home(TOPIC, TOPIC_ID, 0, 0, 1), self.states, 0)
-
-
 class Worker:
     """One process.  ``steps`` names what it could do next; doing one may raise ``Refused``, which ends it."""
 
-    def __init__(self, kafka: Kafka, random: Random, parts: Parts) -> None:
-        self.kafka, self.random, self.parts = kafka, random, parts
+    def __init__(self, name: str, kafka: Kafka, group: Group, draws: Draws, parts: Parts, routing: int) -> None:
+        self.name, self.kafka, self.group, self.draws, self.parts, self.routing = name, kafka, group, draws, parts, routing
         self.ledger = parts.ledger()
-        self.tables: dict[Place, Table] = {}
-        self.plans: dict[Place, tuple[Plan, Request]] = {}
-        self.fences: dict[Place, int] = {}
+        self.fence = HeartbeatFence(SESSION_S)
+        self.heard_s = 0.0
+        self.now_s = 0.0
+        self.backend: Keyed | Stateless = Keyed(self) if group.keyed else Stateless(self)
         self.positions: dict[Place, int] = {}
         self.queue: deque[Work] = deque()
         self.outbox: dict[tuple[str, int], deque[tuple[Effect, Batch]]] = {}
-        self.writes: dict[Place, tuple[Pipeline, list[dict[bytes, bytes | None]]]] = {}
         self.unreported: dict[Place, int] = {}
-        self.error_rate = 0.0
-        self.rebalances = self.taking_for = 0
-        self.wanted: tuple[list[int], int] | None = None
+        self.error_mille = 0
+        self.rebalances = 0
+        self.changing: Steps[None] | None = None
+        self.settling: Steps[None] | None = None
+        self.committing: list[Steps[None]] = []
+        self.wanted: deque[tuple[list[Place], int]] = deque()
+        self.must_settle = self.stopping = False
+
+    def note(self, what: str, *about: object) -> None:
+        self.kafka.note(self.name, what, *about)
 
     # -- membership
+
+    def beat(self, now_s: float) -> None:
+        """A heartbeat was answered."""
+        self.heard_s = now_s
+        self.fence.beat(now_s)
 
     def revoked(self) -> None:
         self.rebalances += 1
         self.ledger.revoked()
         self.positions.clear()
+        self.must_settle = True
 
-    def assigned(self, partitions: list[int]) -> None:
-        """Take-overs of an earlier assignment go on to their end first."""
-        self.wanted = (partitions, self.rebalances)
+    def stop(self) -> None:
+        """SIGTERM: no more is read, what is folded becomes durable, and the group is told so."""
+        self.rebalances += 1
+        self.ledger.pause()
+        self.positions.clear()
+        self.must_settle = self.stopping = True
 
-    def _go_on_with(self) -> None:
-        assert self.wanted is not None
-        (partitions, rebalance), self.wanted = self.wanted, None
+    def assigned(self, places: list[Place]) -> None:
+        """What earlier assignments came to goes on to its end first."""
+        self.must_settle = False
+        self.wanted.append((places, self.rebalances))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop came to its end."""
+        return self.stopping and not self.must_settle and self.settling is None and not self.committing and self.changing is None
+
+    # -- what takes several steps
+
+    def _go_on_with(self, places: list[Place], rebalance: int) -> Steps[None]:
+        """As the engine: drop what is gone, go on with what was kept, take over what is new."""
         if rebalance != self.rebalances:
+            self._overtaken(places)
             return
-        self.taking_for = rebalance
-        plan = self.ledger.assigned(Place(TOPIC, partition) for partition in partitions)
-        for place in plan.lost:
-            self._forget(place)
-        for place in plan.new:
-            self._forget(place)
-            steps = self.parts.take_over(place.topic)
-            self.plans[place] = (steps, next(steps))
-        self._start()
+        plan = self.ledger.assigned(places)
+        self._lose(plan.lost)
+        try:
+            yield from self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept})
+        except Lost:
+            self._lose(plan.kept)
+        yield from self._take_over(plan.new, self._standing(rebalance))
 
-    def _start(self) -> None:
-        if not self.plans and self.taking_for == self.rebalances:
+    def _overtaken(self, places: list[Place]) -> None:
+        """What was another's in between is not kept, even if it comes back."""
+        self._lose([place for place in self.ledger.pipelines if place not in places])
+
+    def _take_again(self, places: list[Place]) -> Steps[None]:
+        self.ledger.pause()
+        self.positions.clear()
+        self._lose(places)
+        yield from self._take_over(places, self.rebalances)
+
+    def _standing(self, rebalance: int) -> int:
+        """A rebalance, or a stop, that began meanwhile counts."""
+        return rebalance
+
+    def _take_over(self, places: list[Place], rebalance: int) -> Steps[None]:
+        try:
+            starts = (yield from self.backend.take_over(places, lambda: rebalance == self.rebalances)) if places else {}
+        except (Lost, Overtaken) as moved:
+            if rebalance == self.rebalances:
+                raise Refused("overtaken") from moved
+            return
+        for place, start in starts.items():
+            self.note("has taken over", place, "at", start.position)
+            self.ledger.opened(place, start.position, start.clock_ms)
+            self.unreported[place] = start.position
+        if rebalance == self.rebalances and not self.ledger.broken:
             self.positions = self.ledger.start()
 
-    def _forget(self, place: Place) -> None:
-        self.tables.pop(place, None)
-        self.unreported.pop(place, None)
-        self.writes.pop(place, None)
+    def _settle(self) -> Steps[None]:
+        try:
+            yield from self.backend.settled({place: pipeline.durable for place, pipeline in self.ledger.pipelines.items()})
+        except Lost:
+            self._lose(list(self.ledger.pipelines))
+
+    def _commit(self, due: Due) -> Steps[None]:
+        try:
+            yield from self.backend.commit(due)
+        except (Lost, Overtaken) as moved:
+            for pipeline, _ in due:
+                owned = self.ledger.pipelines.get(pipeline.place) is pipeline
+                if not self.ledger.fenced(pipeline):
+                    raise Refused("overtaken") from moved
+                if owned:
+                    self.note("drops", pipeline.place)
+                    self.backend.lose(pipeline.place)
+        else:
+            self._is_durable(due)
+
+    def _is_durable(self, due: Due) -> None:
+        for pipeline, _ in due:
+            self.ledger.committed(pipeline)
+            self.unreported[pipeline.place] = pipeline.durable
+            self.note("has committed", pipeline.place, "at", pipeline.durable)
+
+    def _lose(self, places: list[Place]) -> None:
+        for place in places:
+            self.note("drops", place)
+            self.ledger.lose(place)
+            self.backend.lose(place)
+            self.unreported.pop(place, None)
 
     # -- steps
 
@@ -105,55 +197,65 @@ class Worker:
         """Name what could happen next in this process."""
         if self.ledger.broken:
             return []
-        can: list[Callable[[], None]] = [lambda place=place: self._take(place) for place in self.plans]  # type: ignore[misc]
-        if self.wanted is not None and not self.plans:
-            can.append(self._go_on_with)
-        can += [lambda place=place: self._read(place) for place, at in self.positions.items() if at < self.kafka.visible[place.partition]]  # type: ignore[misc]
+        can: list[Callable[[], None]] = []
+        if self.changing is not None:
+            can.append(self._change)
+        elif self.wanted:
+            can.append(self._begin_to_change)
+        if self.settling is not None:
+            can.append(self._go_on_settling)
+        elif self.must_settle and self.changing is None and self.ledger.idle and not self.committing:
+            can.append(self._begin_to_settle)
+        kafka = self.kafka
+        for place, at in self.positions.items():
+            if at < kafka.end(place) or (kafka.made_again and self.backend.is_stale(place, kafka.topics[place.topic].id)):
+                can.append(lambda place=place: self._read(place))  # type: ignore[misc]
         if self.queue:
             can.append(self._fold)
-        can += [lambda to=to: self._deliver(to) for to, waiting in self.outbox.items() if waiting]  # type: ignore[misc]
-        can += [lambda place=place: self._begin(place) for place, line in self.ledger.pipelines.items() if line.batches and not line.open]  # type: ignore[misc]
-        can += [lambda place=place: self._write(place) for place in self.writes]  # type: ignore[misc]
-        if self.unreported:
+        can += [lambda to=to: self._deliver(to) for to in self.outbox]  # type: ignore[misc]
+        for line in self.ledger.pipelines.values():
+            if line.batches and not line.open:
+                can.append(self._begin_to_commit)
+                break
+        can += [lambda task=task: self._go_on_committing(task) for task in self.committing]  # type: ignore[misc]
+        if self.unreported and self.group.keyed and self.positions:
             can.append(self._report)
         return can
 
-    def _take(self, place: Place) -> None:
-        """One step of a take-over."""
-        plan, request = self.plans[place]
-        try:
-            self.plans[place] = (plan, plan.send(self._answer(place, request)))
-        except StopIteration as end:
-            del self.plans[place]
-            taken: Taken = end.value
-            self.tables[place] = Table(taken, self.fences.pop(place, None))
-            self.ledger.opened(place, taken.marker.position)
-            self.unreported[place] = taken.marker.position
-            self._start()
-        except FencedOff:
-            if self.taking_for == self.rebalances:
-                raise
-            del self.plans[place]
+    def _begin_to_change(self) -> None:
+        self.changing = self._go_on_with(*self.wanted.popleft())
+        self._change()
 
-    def _answer(self, place: Place, request: Request) -> Answer:
-        self._may_fail()
-        partition = place.partition
-        match request:
-            case Fence():
-                self.fences[place] = self.kafka.fence(partition)
-                return None
-            case Restore():
-                return self.kafka.restore(partition)
-            case Inspect():
-                return self.kafka.inspect(partition)
-            case Commit(records):
-                self.kafka.commit(partition, self.fences.get(place), records)
-                return None
+    def _change(self) -> None:
+        assert self.changing is not None
+        if next(self.changing, self) is self:
+            self.changing = None
+
+    def _begin_to_settle(self) -> None:
+        self.must_settle = False
+        self.settling = self._settle()
+        self._go_on_settling()
+
+    def _go_on_settling(self) -> None:
+        assert self.settling is not None
+        if next(self.settling, self) is self:
+            self.settling = None
+
+    def finish_settling(self) -> None:
+        """Let the rebalance wait, as it does, for what is being said to the group."""
+        while self.settling is not None and not self.ledger.broken:
+            self._go_on_settling()
 
     def _read(self, place: Place) -> None:
-        pipeline = self.ledger.pipelines.get(place)
-        at = self.positions[place]
-        records = self.kafka.inputs[place.partition][at : min(self.kafka.visible[place.partition], at + self.random.randint(1, 5))]
+        self.may_fail()
+        topic = self.kafka.topics[place.topic]
+        if self.backend.is_stale(place, topic.id):
+            if self.changing is None:
+                self.changing = self._take_again([place for place in self.positions if self.backend.is_stale(place, topic.id)])
+                self._change()
+            return
+        pipeline, at = self.ledger.pipelines.get(place), self.positions[place]
+        records = topic.logs[place.partition][at : at + self.draws.between(1, 5)]
         self.positions[place] = at + len(records)
         if pipeline is not None:
             self.ledger.read(len(records), len(records))
@@ -164,65 +266,66 @@ class Worker:
         if not self.ledger.accepts(pipeline, generation, begins):
             self.ledger.release(len(records), len(records))
             return
-        table = self.tables[pipeline.place]
-        folded = fold_batch(table.fold, records, lambda _record, _bug: None)
-        for key, value in folded.states.items():
-            if value is not None:
-                table.states[key] = value
-        position = records[-1].offset + 1
-        batch = self.ledger.folded(pipeline, position, 0, folded.states, len(folded.effects), len(records), len(records))
-        if self.ledger.may_send:
-            for effect in folded.effects:
-                self.outbox.setdefault((effect.topic, effect.partition), deque()).append((effect, batch))
+        done = self.backend.fold(pipeline.place, records)
+        ends = records[-1].offset + 1
+        self.note("folds", pipeline.place, begins, "to", ends)
+        batch = self.ledger.folded(pipeline, ends, done.clock_ms, done.states, len(done.effects), len(records), len(records))
+        if self.ledger.may_send and done.effects:
+            self._send(done.effects, batch)
+
+    def _send(self, effects: list[Effect], batch: Batch) -> None:
+        """Hand effects to the producer, while Kafka can't have given the partitions to another."""
+        if self.parts.effects_fence and not self.fence.is_open(self.now_s):
+            raise Refused("no heartbeat was answered for a session timeout")
+        if self.now_s - self.heard_s >= SESSION_S:
+            raise Violation(f"{self.name} sends effects {self.now_s - self.heard_s:.0f} s after its last heartbeat")
+        for effect in effects:
+            self.outbox.setdefault((effect.topic, effect.partition), deque()).append((effect, batch))
 
     def _deliver(self, to: tuple[str, int]) -> None:
-        effect, batch = self.outbox[to].popleft()
+        waiting = self.outbox[to]
+        effect, batch = waiting.popleft()
+        if not waiting:
+            del self.outbox[to]
         try:
-            self._may_fail()
+            self.may_fail()
         except Refused:
-            self.outbox[to].clear()  # an idempotent producer leaves no gap
+            if self.parts.gapless:
+                self.outbox.pop(to, None)
             raise
+        self.note("delivers", effect)
         self.kafka.deliver(effect)
         batch.waiting -= 1
 
-    def _begin(self, place: Place) -> None:
-        pipeline = self.ledger.pipelines[place]
-        transaction = self.ledger.due(pipeline)
-        if transaction is not None:
-            old = self.tables[place].marker
-            marker = Marker(transaction.position, 0, old.topic_id, old.partitions, old.epoch)
-            self.writes[place] = (pipeline, self.parts.transactions(transaction, marker))
+    def _begin_to_commit(self) -> None:
+        due = [(line, begun) for line in self.ledger.pipelines.values() if (begun := self.ledger.due(line)) is not None]
+        self.committing += [self._commit(part) for part in self.backend.commits(due)]
 
-    def _write(self, place: Place) -> None:
-        """One transaction; its answer may be lost after Kafka did it."""
-        pipeline, left = self.writes[place]
-        self._may_fail()
-        try:
-            self.kafka.commit(place.partition, self.tables[place].epoch, left.pop(0))
-        except FencedOff:
-            del self.writes[place]
-            if not self.ledger.fenced(pipeline):
-                raise
-            self._forget(place)
-            return
-        self._may_fail()
-        if not left:
-            del self.writes[place]
-            self.ledger.committed(pipeline)
-            self.unreported[place] = pipeline.durable
+    def _go_on_committing(self, task: Steps[None]) -> None:
+        if next(task, self) is self:
+            self.committing.remove(task)
 
     def _report(self) -> None:
-        place, position = self.unreported.popitem()
-        self.kafka.report(place.partition, position)
+        owned = {place: Position(at) for place, at in self.unreported.items() if place in self.ledger.pipelines}
+        self.unreported.clear()
+        self.note("reports", owned)
+        self.may_fail()
+        self.group.report(self, owned)
 
     # -- ends
 
-    def _may_fail(self) -> None:
-        if self.random.random() < self.error_rate:
+    async def call(self) -> None:
+        """Call Kafka from a coroutine."""
+        await Step()
+        self.may_fail()
+
+    def may_fail(self) -> None:
+        if self.draws.happens(self.error_mille):
             raise Refused("an error, or no answer")
 
     def fail(self, bug: BaseException) -> None:
         """As the engine: nothing more is sent, but what had left may still arrive."""
+        self.note("fails:", bug)
         self.ledger.fail(bug)
         if self.ledger.broken:
             self.die()
@@ -230,9 +333,12 @@ class Worker:
     def die(self) -> None:
         """Of what was on its way to each partition, some first part arrives, now or much later."""
         for waiting in self.outbox.values():
-            self.kafka.late.append(deque(effect for effect, _ in list(waiting)[: self.random.randint(0, len(waiting))]))
+            if waiting:
+                self.kafka.late.append(deque(effect for effect, _ in list(waiting)[: self.draws.between(0, len(waiting))]))
         self.outbox.clear()
         self.queue.clear()
+        self.committing.clear()
+        self.changing = self.settling = None
 
 
-__all__ = ["Parts", "Worker"]
+__all__ = ["SESSION_S", "CannotStart", "Parts", "Worker"]
