@@ -195,9 +195,10 @@ def _effective(stated: object, append_ms: Instant) -> Instant | Flaw:
 
 
 def _oversized(batch: OversizedBatch) -> Refused:
-    """Refuse a compressed batch that unpacks to more than the engine takes.
+    """Refuse a compressed batch that unpacks to more than the engine takes, in all or in one record.
 
     Source: DESIGN 4, *Limits*.
     """
-    detail = f"batch: offsets {batch.first} to {batch.last} came compressed, above the decompression cap; expected at most 16 MiB"
+    came = f"offsets {batch.first} to {batch.last} came compressed, above what is unpacked"
+    detail = f"batch: {came}; expected at most 16 MiB, and 1 MiB a record"
     return Refused(Reason.TOO_LARGE, detail)

@@ -3,7 +3,9 @@
 aiokafka unpacks a batch of whatever size it comes to: 1 MB of gzip is 1 GB
 before any code of ours sees a record.  Here a compressed batch is unpacked
 into a bounded buffer; one that does not fit stays as it is and is handed on as
-one record, whose value is an ``OversizedBatch``.
+one record, whose value is an ``OversizedBatch``.  So is one with a record
+larger than its topic would take unpacked: no topic that it goes on to would
+take it either, and a write that can never be delivered would end every worker.
 
 The CRC is checked on the batch as it came, so the reader must not check it.
 
@@ -18,6 +20,7 @@ from typing import Any
 import cramjam
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.util import decode_varint
 
 from schemas.fold import OversizedBatch
 
@@ -70,6 +73,7 @@ class CappedRecords:
     """aiokafka's ``MemoryRecords``, with the cap.  One is made for each partition of a fetch."""
 
     cap = 16 * 1024 * 1024
+    largest = 1024 * 1024
 
     def __init__(self, fetched: bytes) -> None:
         self._fetched = fetched
@@ -105,6 +109,8 @@ class CappedRecords:
                 self.last = unpacked(batch, codec, self.cap)
             except TooLarge:
                 return OversizedRecordBatch(bytes(batch))
+            if len(self.last) > self.largest and has_larger(self.last, self.largest):
+                return OversizedRecordBatch(bytes(batch))
         return DefaultRecordBatch(self.last)
 
 
@@ -118,6 +124,17 @@ def unpacked(batch: memoryview, codec: int, cap: int) -> memoryview:
     struct.pack_into(">i", whole, LENGTH_AT, len(whole) - PREFIX)
     whole[ATTRIBUTES_AT + 1] &= ~CODEC_MASK
     return whole
+
+
+def has_larger(unpacked_batch: memoryview, largest: int) -> bool:
+    """Tell whether a record of *unpacked_batch* has more than *largest* bytes: key, value and headers."""
+    at = HEADER.size
+    for _ in range(HEADER.unpack_from(unpacked_batch)[-1]):
+        length, at = decode_varint(unpacked_batch, at)
+        if length > largest:
+            return True
+        at += length
+    return False
 
 
 def decompress(packed: memoryview, codec: int, cap: int) -> memoryview:

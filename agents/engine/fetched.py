@@ -149,9 +149,9 @@ def _bytes(data: bytes | memoryview, at: int) -> tuple[bytes | None, int]:
     return (None, at) if length < 0 else (bytes(data[at : at + length]), at + length)
 
 
-def install(cap: int) -> None:
-    """Let every aiokafka consumer of this process read like this, and none unpack more than *cap* bytes a batch."""
-    CappedRecords.cap = cap
+def install(cap: int, largest: int) -> None:
+    """Let every aiokafka consumer of this process read like this: at most *cap* bytes a batch, *largest* a record, come unpacked."""
+    CappedRecords.cap, CappedRecords.largest = cap, largest
     fetcher.MemoryRecords = CappedRecords
     fetcher.PartitionRecords = PartitionRecords
     fetcher.FetchResult = FetchResult

@@ -26,6 +26,7 @@ class Options:
     pending_bytes: int = 64 * MIB
     fetch_bytes: int = 1 * MIB
     decompressed_bytes: int = 16 * MIB
+    record_bytes: int = 1 * MIB
     short_linger_ms: int = 5
     long_linger_ms: int = 100
     watchdog_s: float = 60.0

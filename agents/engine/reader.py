@@ -29,7 +29,7 @@ class Reader:
 
     async def start(self) -> None:
         """Connect."""
-        install(self._options.decompressed_bytes)
+        install(self._options.decompressed_bytes, self._options.record_bytes)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._options.servers,
             client_id=self._client_id,

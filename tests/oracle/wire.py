@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import msgpack
 
 LARGEST: Final = 256 * 1024
+LARGEST_RECORD: Final = 1024 * 1024
 DEEPEST: Final = 32
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -37,7 +38,7 @@ class Refusal(Exception):
 def event_of(record: Published) -> dict[str, Any]:
     """Read *record* as one map of attributes and ``data``; raises Refusal."""
     value = record.value or b""
-    if len(value) > LARGEST:
+    if len(value) > LARGEST or _size(record) > LARGEST_RECORD:
         raise Refusal("too_large")
     if not value:
         raise Refusal("undecodable", "empty")
@@ -63,6 +64,12 @@ def event_of(record: Published) -> dict[str, Any]:
         if not isinstance(event.get(name), str) or not event[name]:
             raise Refusal("not_cloudevent", name)
     return event
+
+
+def _size(record: Published) -> int:
+    """Add up key, value and headers; what they are framed in is a few bytes more."""
+    headers = sum(len(name) + len(text or b"") for name, text in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def decode(value: bytes, content_type: str) -> Any:

@@ -15,6 +15,7 @@ from schemas.fold import OversizedBatch
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 PACK = {"gzip": gzip.compress, "snappy": snappy_encode, "lz4": lz4_encode, "zstd": zstd_encode}
 CAP = 1024 * 1024
+LARGEST = 256 * 1024
 
 
 def batch(values: list[bytes], codec: int, headers: list[tuple[str, bytes]] | None = None) -> bytes:
@@ -27,6 +28,7 @@ def batch(values: list[bytes], codec: int, headers: list[tuple[str, bytes]] | No
 @pytest.fixture(autouse=True)
 def small_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CappedRecords, "cap", CAP)
+    monkeypatch.setattr(CappedRecords, "largest", LARGEST)
 
 
 @pytest.mark.parametrize("codec", [0, *CODECS.values()])
@@ -92,3 +94,18 @@ def test_a_headers_name_that_is_not_utf8_does_not_stop_the_partition() -> None:
         (1, 1_001, b"key", b"second"),
     ]
     assert found[0].headers == [("n\N{REPLACEMENT CHARACTER}me", b"header")]
+
+
+@pytest.mark.parametrize("codec", CODECS.values())
+@pytest.mark.parametrize("part", ["value", "header"])
+def test_a_record_that_no_topic_would_take_unpacked_stays_packed_with_its_batch(codec: int, part: str) -> None:
+    large = b"\0" * (LARGEST + 1)
+    came = batch([b"first", large], codec) if part == "value" else batch([b"first", b"second"], codec, [("x", large)])
+    (record,) = CappedRecords(came).next_batch()
+    assert isinstance(record.value, OversizedBatch)
+    assert (record.value.first, record.value.last, bytes(record.value)) == (0, 1, came)
+
+
+def test_many_records_within_both_bounds_are_read_one_by_one() -> None:
+    values = [b"%d" % number * 1000 for number in range(100, 200)]
+    assert [record.value for record in CappedRecords(batch(values, 4)).next_batch()] == values
