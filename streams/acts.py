@@ -48,6 +48,8 @@ T = TypeVar("T")
 DAY_MS: Final = 86_400_000
 SHRUNK: Final = 10 * ORDERS
 """Orders beyond this many go whole, oldest first: a till that books everything on one member stays bounded."""
+ORDERS_BYTES: Final = 1024 * 1024
+"""All orders of a member at a brand, packed: a state must fit into one record of the changelog, or no worker could commit it."""
 
 
 class Acts:
@@ -210,6 +212,8 @@ class Acts:
         kept[order_facts.order_id] = pack_order(order)
         self._bound(state, kept, order_facts.order_id if packed is None else None)
         state.orders = pack_orders(kept)
+        if len(state.orders) > ORDERS_BYTES:
+            state.orders = pack_orders(_fitted(kept, len(state.orders)))
 
     def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
         for status in after if not before else sorted(before.keys() | after.keys()):
@@ -371,6 +375,25 @@ def _weight(owned: SetPlan | None, name: str) -> float:
 def _decay(owned: SetPlan | None, act: Contribution) -> Decay | None:
     """Give the decay of a score that counts *act*; None where nothing is scored, or not since so long."""
     return owned.decay if owned is not None and act.offset > owned.scored_since else None
+
+
+def _fitted(kept: Orders, size: int) -> Orders:
+    """Make room: orders shrink, oldest first; if that is not enough they go, oldest first."""
+    by_age = sorted((order_last_ms(packed), key) for key, packed in kept.items())
+    room = ORDERS_BYTES * 3 // 4
+    for _, key in by_age:
+        if size <= room:
+            return kept
+        order = unpack_order(kept[key])
+        orders.shrink(order)
+        size -= len(kept[key])
+        kept[key] = pack_order(order)
+        size += len(kept[key])
+    for _, key in by_age:
+        if size <= room:
+            break
+        size -= len(kept.pop(key))
+    return kept
 
 
 def _spend(state: BrandState, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:

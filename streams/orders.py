@@ -207,6 +207,8 @@ def shrink(order: Order) -> None:
             "",
             (),
         )
+    for key, refund in order.refunds.items():
+        order.refunds[key] = RefundRecord(refund.amount_minor, refund.currency, refund.time_ms, ())
 
 
 def _returned(order: Order) -> dict[str, int | float]:

@@ -16,6 +16,7 @@ from agents.engine.takeover import MARKER, Restored, highest_applied, unpack
 from agents.engine.writer import LOG_LEVEL
 
 TRANSACTION_S = 30
+LARGEST = 64 * 1024 * 1024  # the broker judges what is compressed; librdkafka alone would refuse a state over 1 MB before
 RESTORE_CHUNK = 10_000
 
 
@@ -37,6 +38,7 @@ class Changelog:
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 1_000_000,
                 "batch.size": 512 * 1024,
+                "message.max.bytes": LARGEST,
             }
         )
         producer.init_transactions(TRANSACTION_S)

@@ -8,6 +8,7 @@ from schemas.envelope import Order, RefundLine
 from schemas.state import KEPT_MS, ORDERS, StatusRecord, unpack_order, unpack_orders
 from schemas.state import Order as Known
 from streams import orders
+from streams.acts import ORDERS_BYTES
 from tests.unit.one_partition import DAY, HOUR, NOON, Log, Told, click, line, order, refund, tags
 
 BUYER = "buyer: {count: {events: order.paid, within: 30d, at_least: 1}}"
@@ -291,3 +292,22 @@ def test_of_more_than_1000_orders_the_oldest_shrink_to_keys_versions_and_amounts
     assert log.event(order("o0000", "paid", 1, 1)).words == ["refused invalid_data"]
     seen = log.event(order("o0000", "cancelled", 2)).seen
     assert (seen.orders, seen.spend) == (ORDERS + 2, {"CNY": f"{100 * (ORDERS + 2)}.00"})
+
+
+def test_orders_of_any_size_leave_a_state_that_the_changelog_takes() -> None:
+    log = Log()
+    lines = tuple(line(f"{number:0>256}", "c" * 256) for number in range(400))
+    for number in range(12):
+        seen = log.event(order(f"o{number}", "paid", 1, 10_000, lines=lines), NOON + number).seen
+        assert sum(map(len, log.stage.table.values())) < 2 * ORDERS_BYTES
+    assert (seen.orders, seen.spend) == (12, {"CNY": "1200.00"})
+    assert log.event(order("o0", "paid", 1, 10_000)).words == ["duplicate"]
+
+
+def test_one_order_of_any_number_of_refunds_does_too() -> None:
+    log = Log()
+    lines = tuple(RefundLine(f"{number:0>256}", 1, 1) for number in range(800))
+    for number in range(12):
+        log.event(refund("o", f"r{number}", 1, lines=lines), NOON + number)
+    assert max(map(len, log.stage.table.values())) < ORDERS_BYTES
+    assert log.event(refund("o", "r0", 1)).words == ["duplicate"]
