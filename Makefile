@@ -2,6 +2,8 @@
 # make test     set-up, lint, every test
 # make demo     three brands on this machine; ends by itself with a summary that reconciles
 # make bench    figures: the engine beside a plain loop and idiomatic Faust; the whole pipeline
+# make simulate 20,000 schedules of the engine with faults between any two steps; every planted bug must be caught
+# make fuzz     100,000 hostile records beside a well-behaved brand, through real workers
 # make lint | fix | lock | kafka-sums | clean
 
 SHELL := /bin/bash
@@ -12,7 +14,7 @@ BIN := .venv/bin
 LIBS := deploy/kafka/libs
 CODE := $(wildcard schemas streams sinks agents deploy tests benchmarks)
 
-.PHONY: setup system lint fix test demo bench lock kafka-sums clean
+.PHONY: setup system lint fix test demo bench simulate fuzz lock kafka-sums clean
 .DELETE_ON_ERROR:
 
 setup: system .venv/installed $(LIBS)/checked
@@ -62,6 +64,12 @@ demo: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+simulate: setup
+	@$(BIN)/python -m tests.simulation
+
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz
 
 lock: setup
 	deploy/lock.sh

@@ -60,7 +60,7 @@ def places(records: Iterable[Published]) -> list[Verdict]:
 def _admit(memory: _Memory, said: Said) -> str:
     """Say whether *said* is new, and if so remember it."""
     key = (said.event["source"], said.event["id"])
-    body = json.dumps({name: value for name, value in said.event.items() if name not in TRACE}, sort_keys=True)
+    body = json.dumps({name: value for name, value in said.event.items() if name not in TRACE}, sort_keys=True, default=bytes.hex)
     if key in memory.ids:
         return DUPLICATE if memory.ids[key] == body else DEAD_LETTER
     place = _admit_order(memory, said.data) if said.kind == "order" else _admit_natural(memory, said)

@@ -136,6 +136,21 @@ def test_messagepack_and_a_new_trace_make_no_new_event_but_another_body_is_refus
     assert brand.ends() == ["enriched", "duplicate", "invalid_data"]
 
 
+def test_bytes_in_messagepack_are_part_of_the_event() -> None:
+    odd = with_data(CLICK, odd=b"x")
+    brand = Brand().raw(msgpack.packb(odd)).raw(msgpack.packb(odd)).raw(msgpack.packb(with_data(CLICK, odd=b"y")))
+    assert brand.ends() == ["enriched", "duplicate", "invalid_data"]
+
+
+@pytest.mark.parametrize("media", [b"text/plain", b"application/avro", b"\xff"])
+def test_a_content_type_of_neither_json_nor_messagepack_is_undecodable(media: bytes) -> None:
+    assert end(CLICK, None, ("content-type", media)) == "undecodable"
+
+
+def test_a_key_or_a_header_counts_for_the_largest_record() -> None:
+    assert end(CLICK, None, ("x", b"0" * 1024 * 1024)) == "too_large"
+
+
 def test_the_sixty_fifth_id_forgets_the_first() -> None:
     brand = Brand().publish("click", NOON, {"page": "p"}, id="x")
     for _ in range(63):

@@ -1,0 +1,48 @@
+"""Hostile records beside a well-behaved brand, through real workers on a real Kafka.
+
+Run: ``make fuzz``, or ``python -m tests.fuzz [--records N] [--seed S]``.  The
+exit status is 1 when a record ended wrong, a worker ended or grew by more than
+256 MB, or the other brand's p99 more than doubled.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tests.fuzz.run import Outcome, fuzz
+
+RECORDS = 100_000
+SHOWN = 20
+
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+
+
+def main(
+    records: Annotated[int, typer.Option(help="How many hostile records.")] = RECORDS,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same records, but for the time that they state.")] = 1,
+) -> None:
+    """See that each hostile record ends in one place, for the right reason, and that nobody else notices."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("records", total=records)
+        outcome = fuzz(Path(folder), records, seed, lambda more: bar.advance(task, more))
+    show(outcome, seed)
+    raise typer.Exit(int(bool(outcome.findings or outcome.slowed)))
+
+
+def show(outcome: Outcome, seed: int) -> None:
+    for finding in outcome.findings[:SHOWN]:
+        out.print(finding, markup=False)
+    ends = ", ".join(f"{name} {count:,}" for name, count in outcome.ends.most_common())
+    total = f"seed {seed}: {outcome.ends.total():,} records, bent in {outcome.forms:,} ways"
+    out.print(f"{total}: {ends}; {len(outcome.findings)} findings", markup=False)
+    grown = ", ".join(f"{one.stage} {(one.highest - one.before) / 2**20:+.0f} MiB" for one in outcome.watched)
+    out.print(f"memory: {grown}; the other brand's p99 {outcome.p99_before_ms} ms before, {outcome.p99_beside_ms} ms beside", markup=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)

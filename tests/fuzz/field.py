@@ -1,0 +1,164 @@
+"""A hostile brand beside a well-behaved one, on a real Kafka and real workers."""
+
+import re
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import NamedTuple
+
+from confluent_kafka import Producer
+
+from agents import admin
+from agents.clients import librdkafka
+from agents.settings import Settings
+from schemas import topics
+from schemas.brands import Registration
+from tests.fuzz import hostile, spelling
+from tests.integration.crew import Crew, Worker
+from tests.oracle.validity import judge
+from tests.oracle.wire import Published, Refusal
+
+HOSTILE, CALM = "hostile", "calm"
+PARTITIONS = 4
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+AGAIN_MILLE, BOMBS_EVERY = 30, 500
+MIB = 1024 * 1024
+BOMBS = (
+    [(17 * MIB, 4, 4)],
+    [(6 * MIB, 4, 4)] * 3,
+    [(6 * MIB, 4, 4)],
+    [(100, 2 * MIB, 4)],
+    [(100, 4, 2 * MIB)],
+)  # of value, key and header
+CALM_RATE, HOSTILE_RATE = 100, 1_000
+WARM_S, QUIET_S = 5.0, 15.0
+
+
+class Watched(NamedTuple):
+    """A worker's memory when the hostile brand began, and at its highest, in bytes."""
+
+    stage: str
+    before: int
+    highest: int
+
+
+def memory(worker: Worker, which: str) -> int:
+    """Read VmRSS or VmHWM of a worker."""
+    found = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{worker.process.pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+class Field:
+    """The workers and the two brands."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.settings, self.random = settings, Random(seed)
+        self.bent: dict[str, int] = {}
+        self.sent = 0
+
+    def open(self, crew: Crew) -> None:
+        for brand in (HOSTILE, CALM):
+            admin.add_brand(self.settings, Registration(brand, brand, admin.now(), events_partitions=PARTITIONS))
+        crew.start("control", "intake", "members")
+        crew.wait_until_ready()
+
+    def run(self, crew: Crew, records: int, told: Callable[[int], None], quiet_s: float = QUIET_S) -> tuple[int, list[Watched]]:
+        """Publish; gives the time from which on the hostile brand was there, and the workers' memory."""
+        ended = Event()
+        calm = Thread(target=self._publish_calmly, args=(ended,))
+        calm.start()
+        try:
+            time.sleep(WARM_S + quiet_s)  # the run without the hostile brand is measured meanwhile
+            workers = [worker for stage in ("intake", "members") for worker in crew.running(stage)]
+            before = {worker: memory(worker, "VmRSS") for worker in workers}
+            began_ms = int(time.time() * 1000)
+            self._publish_hostile(records, told)
+            crew.wait_until_drained([HOSTILE], seconds=600)
+            watched = [
+                Watched(worker.stage, before[worker], memory(worker, "VmHWM")) for worker in workers if worker.process.poll() is None
+            ]
+        finally:
+            ended.set()
+            calm.join()
+        crew.wait_until_drained([HOSTILE, CALM])
+        return began_ms, watched
+
+    # -- the well-behaved brand
+
+    def _publish_calmly(self, ended: Event) -> None:
+        random, producer = Random(0), Producer(librdkafka(self.settings) | {"linger.ms": 0})
+        began, number = time.monotonic(), 0
+        while not ended.wait(max(0.0, began + number / CALM_RATE - time.monotonic())):
+            event = hostile.fresh(random, CALM, datetime.now(UTC))
+            member = f"c-{number % 500}"
+            event["data"]["identities"] = [{"type": "brand_member", "id": member}]
+            value = spelling.in_json(random, event)
+            producer.produce(topics.events(CALM), value, member.encode(), zlib.crc32(member.encode()) % PARTITIONS)
+            producer.poll(0)
+            number += 1
+        producer.flush(30)
+
+    # -- the hostile one
+
+    def _publish_hostile(self, records: int, told: Callable[[int], None]) -> None:
+        """Send evenly, through a producer for each compression; now and then a batch over the decompression cap."""
+        options = librdkafka(self.settings) | {"linger.ms": 20, "message.max.bytes": 64 * MIB}
+        producers = [Producer(options | {"compression.type": codec}) for codec in CODECS]
+        began = time.monotonic()
+        recent: list[hostile.Record] = []
+        for number in range(records):
+            made = self._next(recent)
+            self.bent[made.bent] = self.bent.get(made.bent, 0) + 1
+            self._send(self.random.choice(producers), made)
+            if number % BOMBS_EVERY == BOMBS_EVERY // 2:
+                self._send_bomb(options)
+            if number % 100 == 99:
+                told(100)
+                time.sleep(max(0.0, began + number / HOSTILE_RATE - time.monotonic()))
+        for producer in producers:
+            assert producer.flush(60) == 0
+        self.sent += records
+
+    def _next(self, recent: list[hostile.Record]) -> hostile.Record:
+        """Make a record, or send one of the last again as it was."""
+        if recent and self.random.randrange(1000) < AGAIN_MILLE:
+            return self.random.choice(recent)._replace(bent="again")
+        made = hostile.record(self.random, HOSTILE, datetime.now(UTC))
+        recent.append(made)
+        del recent[:-50]
+        return made
+
+    def _send(self, producer: Producer, made: hostile.Record) -> None:
+        while True:
+            try:
+                producer.produce(topics.events(HOSTILE), made.value, made.key, self._partition(made), headers=list(made.headers))
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                producer.poll(0)
+                return
+
+    def _partition(self, made: hostile.Record) -> int:
+        """Keep the records of a member in one partition, or nobody could say which of two copies came first."""
+        try:
+            who = judge(Published(HOSTILE, 0, 0, int(time.time() * 1000), made.value, made.headers, made.key)).who
+        except Refusal:
+            return self.random.randrange(PARTITIONS)
+        return zlib.crc32("/".join(who).encode()) % PARTITIONS
+
+    def _send_bomb(self, options: dict[str, object]) -> None:
+        """A small batch that unpacks to more than is taken: in all, or in one record's value, key or header."""
+        producer = Producer(options | {"compression.type": self.random.choice(CODECS[1:]), "linger.ms": 500, "batch.size": 64 * MIB})
+        partition, shape = self.random.randrange(PARTITIONS), self.random.choice(BOMBS)
+        for value, key, header in shape:
+            producer.produce(topics.events(HOSTILE), bytes(value), bytes(key), partition, headers=[("x", bytes(header))])
+        assert producer.flush(60) == 0
+        self.sent += len(shape)
+
+
+__all__ = ["CALM", "HOSTILE", "Field", "Watched"]
