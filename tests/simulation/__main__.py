@@ -59,9 +59,13 @@ def product(first: int, schedules: int) -> bool:
     began = time.monotonic()
     with bar() as progress:
         task = progress.add_task("schedules", total=schedules)
-        tally = campaign.run_all(first, schedules, lambda more: progress.advance(task, more))
-    for seed, violation in tally.broken[1:]:
-        out.print(f"seed {seed}: {violation}", markup=False)
+
+        def done(more: campaign.Tally) -> None:
+            progress.advance(task, more.schedules)
+            for seed, violation in more.broken:
+                out.print(f"seed {seed}: {violation}", markup=False)
+
+        tally = campaign.run_all(first, schedules, done)
     if tally.broken:
         tell(tally.broken[0][0], Parts())
     out.print(

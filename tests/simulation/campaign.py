@@ -68,8 +68,8 @@ def named(name: str) -> mutants.Mutant:
     return found[0]
 
 
-def run_all(first: int, count: int, done: Callable[[int], None]) -> Tally:
-    """Run *count* schedules on all cores; *done* hears how many more are."""
+def run_all(first: int, count: int, done: Callable[[Tally], None]) -> Tally:
+    """Run *count* schedules on all cores; *done* hears what each chunk of them came to."""
     total = Tally(0, 0, 0, 0, [])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for one in pool.map(run, range(first, first + count, CHUNK), _chunks(count)):
@@ -80,7 +80,7 @@ def run_all(first: int, count: int, done: Callable[[int], None]) -> Tally:
                 total.records + one.records,
                 total.broken + one.broken,
             )
-            done(one.schedules)
+            done(one)
     return total
 
 
