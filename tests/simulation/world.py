@@ -208,9 +208,11 @@ class World:
             self._end(worker, self.draws.between(0, 60))
         former, self.routing = self.routing, self.routing + 1
         worker = self._start(group)
-        while not worker.positions and not worker.ledger.broken:
+        for _ in range(PATIENCE):
+            if worker.positions or worker.ledger.broken:
+                break
             self._step([worker], bury=False)
-        if worker.ledger.broken:
+        if not worker.positions:
             self.routing = former
             self._bury(worker)
 
