@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.engine import Durable, KeyedStage, Options, Quiet, create_app
 from agents.engine import run as run_worker
-from benchmarks.contenders.job import Counted, advance, decode_event, decode_state, encode
+from benchmarks.contenders.job import Counted, Job, advance, decode_event, decode_state, encode
 from schemas.effects import Effect
 from schemas.fold import STAMP, Folded, Home, Record
 
@@ -68,17 +68,17 @@ class Clock(Quiet):
         self.began = time.process_time()
 
 
-def run(servers: str, source: str, app_id: str, output: str, total: int) -> float:
-    """Do *total* events until all is durable; gives the CPU seconds that they took."""
+def run(job: Job) -> float:
+    """Do the job until all is durable; gives the CPU seconds that they took."""
     clock, positions, spent = Clock(), dict[int, int](), [0.0]
 
     def durable(done: Durable) -> None:
         positions[done.partition] = done.position
-        if sum(positions.values()) == total:
+        if sum(positions.values()) == job.total:
             spent[0] = time.process_time() - clock.began
             os.kill(os.getpid(), signal.SIGTERM)
 
     with tempfile.TemporaryDirectory() as folder:
-        stage = KeyedStage(app_id, source, "bench", lambda: CountingFold(output), on_durable=durable)
-        run_worker(lambda: create_app(stage, Options(servers, Path(folder)), clock))
+        stage = KeyedStage(job.app_id, job.source, "bench", lambda: CountingFold(job.output), on_durable=durable)
+        run_worker(lambda: create_app(stage, Options(job.servers, Path(folder)), clock))
     return spent[0]

@@ -5,7 +5,7 @@ import time
 
 import faust
 
-from benchmarks.contenders.job import Counted, Enriched
+from benchmarks.contenders.job import Counted, Enriched, Job
 
 
 class Event(faust.Record, serializer="json"):
@@ -18,18 +18,18 @@ class Event(faust.Record, serializer="json"):
     note: str
 
 
-def run(servers: str, source: str, app_id: str, output: str, partitions: int, total: int) -> float:
-    """Do *total* events; gives the CPU seconds that they took."""
-    return asyncio.run(_run(servers, source, app_id, output, partitions, total))
+def run(job: Job) -> float:
+    """Do the job; gives the CPU seconds that they took."""
+    return asyncio.run(_run(job))
 
 
-async def _run(servers: str, source: str, app_id: str, output: str, partitions: int, total: int) -> float:
+async def _run(job: Job) -> float:
     app = faust.App(
-        app_id, broker=f"kafka://{servers}", store="memory://", topic_partitions=partitions, web_enabled=False,
+        job.app_id, broker=f"kafka://{job.servers}", store="memory://", topic_partitions=job.partitions, web_enabled=False,
         topic_disable_leader=True, consumer_auto_offset_reset="earliest",
     )  # fmt: skip
-    events = app.topic(source, key_type=bytes, value_type=Event)
-    outputs = app.topic(output, key_type=bytes, value_serializer="json")
+    events = app.topic(job.source, key_type=bytes, value_type=Event)
+    outputs = app.topic(job.output, key_type=bytes, value_serializer="json")
     table = app.Table("bench", default=lambda: [0, 0, "", ""], key_type=str, value_type=list)
     ended: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     done, began = 0, 0.0
@@ -46,7 +46,7 @@ async def _run(servers: str, source: str, app_id: str, output: str, partitions: 
             enriched = Enriched(event.id, event.member, state.count, state.total)
             await outputs.send(key=event.member.encode(), value=[enriched.id, enriched.member, enriched.count, enriched.total])
             done += 1
-            if done == total:
+            if done == job.total:
                 ended.set_result(time.process_time() - began)
 
     await app.start()

@@ -4,11 +4,28 @@ Events are MessagePack maps of 290 bytes.
 """
 
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 
 MEMBERS = 10_000
 EVENT_BYTES = 290
+
+
+class Job(NamedTuple):
+    """What a contender is told: *total* events of the topic *source*, which has no more, to *output*; what it is called in Kafka."""
+
+    servers: str
+    source: str
+    app_id: str
+    output: str
+    partitions: int
+    total: int
+
+    @property
+    def changelog(self) -> str:
+        """Name the topic for states, as the engine does."""
+        return f"{self.app_id}-bench-changelog"
 
 
 class Event(msgspec.Struct):
@@ -41,6 +58,8 @@ class Enriched(msgspec.Struct, array_like=True):
 
 _events = msgspec.msgpack.Decoder(Event)
 _states = msgspec.msgpack.Decoder(Counted)
+_outputs = msgspec.msgpack.Decoder(Enriched)
+_json_outputs = msgspec.json.Decoder(Enriched)
 _encoder = msgspec.msgpack.Encoder()
 decode_event, decode_state, encode = _events.decode, _states.decode, _encoder.encode
 
@@ -52,6 +71,23 @@ def advance(state: Counted, event: Event) -> bytes:
     state.last = event.item
     state.note = event.note[:100]
     return encode(Enriched(event.id, event.member, state.count, state.total))
+
+
+def decode_output(value: bytes) -> Enriched:
+    """Read an output, packed or JSON."""
+    return _json_outputs.decode(value) if value[:1] == b"[" else _outputs.decode(value)
+
+
+def outputs(count: int) -> dict[str, list[Enriched]]:
+    """Say what has to come out for ``events(count)``, for each member in order; by arithmetic of its own."""
+    sums: dict[str, list[int]] = {}
+    told: dict[str, list[Enriched]] = {}
+    for _, value in events(count):
+        event = decode_event(value)
+        amounts = sums.setdefault(event.member, [])
+        amounts.append(event.amount)
+        told.setdefault(event.member, []).append(Enriched(event.id, event.member, len(amounts), sum(amounts)))
+    return told
 
 
 def events(count: int) -> list[tuple[bytes, bytes]]:

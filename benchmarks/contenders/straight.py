@@ -7,27 +7,27 @@ import time
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.contenders.job import Counted, advance, decode_event, encode
+from benchmarks.contenders.job import Counted, Job, advance, decode_event, encode
 
 BATCH = 10_000
 
 
-def run(servers: str, source: str, changelog: str, output: str, partitions: int, total: int) -> float:
-    """Do *total* events; gives the CPU seconds that they took."""
+def run(job: Job) -> float:
+    """Do the job; gives the CPU seconds that they took."""
     consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": changelog, "enable.auto.commit": False, "auto.offset.reset": "earliest",
+        {"bootstrap.servers": job.servers, "group.id": job.app_id, "enable.auto.commit": False, "auto.offset.reset": "earliest",
          "queued.max.messages.kbytes": 65536, "fetch.queue.backoff.ms": 5}
     )  # fmt: skip
     producer = Producer(
-        {"bootstrap.servers": servers, "acks": "all", "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5,
+        {"bootstrap.servers": job.servers, "acks": "all", "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5,
          "queue.buffering.max.messages": 500_000}
     )  # fmt: skip
-    producer.list_topics(output, timeout=10)
-    consumer.assign([TopicPartition(source, partition, 0) for partition in range(partitions)])
+    producer.list_topics(job.output, timeout=10)
+    consumer.assign([TopicPartition(job.source, partition, 0) for partition in range(job.partitions)])
     states: dict[bytes, Counted] = {}
     done = 0
     began = time.process_time()
-    while done < total:
+    while done < job.total:
         messages = consumer.consume(BATCH, 0.1)
         changed: dict[bytes, tuple[int, Counted]] = {}
         for message in messages:
@@ -38,10 +38,10 @@ def run(servers: str, source: str, changelog: str, output: str, partitions: int,
             if state is None:
                 state = states[key] = Counted()
             partition = message.partition()
-            _produce(producer, output, advance(state, decode_event(value)), key, partition)
+            _produce(producer, job.output, advance(state, decode_event(value)), key, partition)
             changed[key] = (partition or 0, state)
         for key, (partition, state) in changed.items():
-            _produce(producer, changelog, encode(state), key, partition)
+            _produce(producer, job.changelog, encode(state), key, partition)
         producer.poll(0)
         done += len(messages)
         if messages:

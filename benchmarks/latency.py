@@ -1,0 +1,288 @@
+"""Latency from a brand's publisher to its CRM: an open loop, due times in the payload, a reader in a process of its own.
+
+Each event carries the nanosecond at which it was due, not at which it was
+sent: a publisher that is held up shows as latency, too.  The reader notes when
+it has the enriched record.  After the run the logs of the three topics on the
+way are read back, and their append times say where the time went.  A rate
+counts only if every event came back exactly once.
+
+Run: ``python -m benchmarks --only latency [--quick]``
+"""
+
+import gc
+import json
+import multiprocessing
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from agents.rules_folder import publish_all
+from agents.servers import start_kafka
+from agents.settings import Settings
+from benchmarks.cpu import used
+from benchmarks.workload import MEMBERS, SEED, in_json, rule_sets
+from deploy.demo.generator import Mix, Piece, street
+from deploy.demo.shops import SHOPS
+from schemas import topics
+from schemas.scalars import instant_text
+from tests.integration.crew import Crew
+
+RATES: Final = (1_000, 5_000)
+TARGETS_MS: Final = {"p50": 25.0, "p99": 60.0}
+"""At the second of the rates."""
+SETTLE_S: Final = 6
+"""Not counted, at the start of each rate: the linger follows the load within 5 s."""
+BURST: Final = 40_000
+LATE_S: Final = 60
+DUE: Final = re.compile(rb'"due":"(\d{19})"')
+LIVE: Final = Mix(duplicates=0, refused=0, late=0, shuffled=0, old=0)
+
+
+class Prepared(NamedTuple):
+    """An event but for its due time, which belongs between *head* and *tail*."""
+
+    topic: str
+    key: bytes
+    tail: bytes
+
+
+class Reading(NamedTuple):
+    """An event that came back: when it was due and when the reader had it, ns."""
+
+    due: int
+    had: int
+
+
+class Run(NamedTuple):
+    """What came back at one rate, and the share of a core that each process took."""
+
+    readings: list[Reading]
+    busy: dict[str, float]
+
+
+def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Publish at each rate in turn on a Kafka of its own; gives percentiles, and how they are made up."""
+    seconds, burst = (6, BURST // 4) if quick else (20, BURST)
+    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=True) as kafka:
+        settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30)
+        with Crew(settings) as crew:
+            publish_all(settings, rule_sets(), tell)
+            workers = crew.start("intake", "members", "control")
+            crew.wait_until_ready()
+            processes = {"broker": kafka.process.pid, **{each.stage: each.process.pid for each in workers}}
+            with Street(settings, processes) as street_:
+                tell(f"a burst of {burst:,} events: what the machine can do at most")
+                capacity = street_.burst(burst)
+                tell(f"{capacity:,} events/s")
+                runs = {rate: street_.run(rate, seconds, tell) for rate in (*RATES, capacity // 2)}
+            legs = _Logs(settings)
+            found = {rate: _figures(run, legs) for rate, run in runs.items()}
+    return {"capacity_per_s": capacity, "rates": found, "targets_ms": TARGETS_MS, "seconds": seconds}
+
+
+def missed(found: dict[str, Any], quick: bool) -> bool:
+    """Tell whether the target is missed at its rate; a quick run is too short to say."""
+    at_target = found["rates"][RATES[-1]]
+    return not quick and any(at_target[name] > target for name, target in TARGETS_MS.items())
+
+
+class Street:
+    """A publisher and a reader, each a process of its own; *processes* are those whose CPU is told."""
+
+    def __init__(self, settings: Settings, processes: Mapping[str, int]) -> None:
+        self._measured = processes
+        spawn = multiprocessing.get_context("spawn")
+        self._ends: list[Connection] = []
+        self._processes = []
+        for target in (_publisher, _reader):
+            mine, theirs = spawn.Pipe()
+            self._ends.append(mine)
+            process = spawn.Process(target=target, args=(settings.bootstrap(), theirs), daemon=True)
+            process.start()
+            self._processes.append(process)
+        self._publisher, self._reader = self._ends
+        self._reader.recv()
+
+    def __enter__(self) -> "Street":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.join()
+
+    def burst(self, events: int) -> int:
+        """Publish as fast as it goes; gives how many came back a second."""
+        self._prepare(events, 0)
+        readings = self._publish(events)
+        return round(events / (max(one.had for one in readings) - min(one.due for one in readings)) * 1e9)
+
+    def run(self, rate: int, seconds: int, tell: Callable[[str], None]) -> Run:
+        """Publish *rate* events a second; gives what came back of the last *seconds*, and how busy each process was."""
+        tell(f"{rate:,} events/s for {SETTLE_S + seconds} s")
+        self._prepare(rate * (SETTLE_S + seconds), rate)
+        before, began = self._spent(), time.monotonic()
+        readings = sorted(self._publish(rate * (SETTLE_S + seconds)))
+        lasted = time.monotonic() - began
+        busy = {name: round((spent - before[name]) / lasted, 2) for name, spent in self._spent().items()}
+        return Run(readings[rate * SETTLE_S :], busy)
+
+    def _spent(self) -> dict[str, float]:
+        return {name: used(process).total_s for name, process in self._measured.items()}
+
+    def _prepare(self, events: int, rate: int) -> None:
+        self._publisher.send((events, rate))
+        self._publisher.recv()
+
+    def _publish(self, events: int) -> list[Reading]:
+        """Let what was prepared be published, and wait for all of it."""
+        self._reader.send(events)
+        self._publisher.send(None)
+        readings: list[Reading] = self._reader.recv()
+        problem = self._publisher.recv()
+        if problem or len({one.due for one in readings}) != events or len(readings) != events:
+            raise RuntimeError(f"{len(readings)} of {events} events came back within {LATE_S} s; {problem}")
+        return readings
+
+
+def _publisher(servers: str, orders: Connection) -> None:
+    """Publish as ordered: so many events, so many a second (0: as fast as it goes)."""
+    producer = Producer(
+        {"bootstrap.servers": servers, "enable.idempotence": True, "compression.type": "lz4",
+         "queue.buffering.max.messages": 1_000_000}
+    )  # fmt: skip
+    pieces = street(SEED, 10_000_000, time.time_ns() // 1_000_000, members=MEMBERS, mix=LIVE)
+    while True:
+        events, rate = orders.recv()
+        prepared = [_prepare(piece) for piece in islice(pieces, events)]
+        gc.collect()
+        gc.freeze()
+        orders.send("prepared")
+        orders.recv()
+        _publish(producer, prepared, 1_000_000_000 // rate if rate else 0)
+        orders.send("" if producer.flush(LATE_S) == 0 else "the publisher was not served")
+
+
+def _prepare(piece: Piece) -> Prepared:
+    event = json.loads(in_json(piece)[0])
+    del event["time"]
+    return Prepared(topics.events(piece.brand), piece.key, b'",' + msgspec.json.encode(event)[1:])
+
+
+def _publish(producer: Producer, prepared: Iterable[Prepared], step_ns: int) -> None:
+    headers: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json")]
+    began = time.time_ns()
+    for number, (topic, key, tail) in enumerate(prepared):
+        due = began + number * step_ns if step_ns else time.time_ns()
+        while (wait_ns := due - time.time_ns()) > 0:
+            producer.poll(0)
+            time.sleep(wait_ns / 1e9)
+        head = b'{"due":"%019d","time":"%s' % (due, instant_text(due // 1_000_000).encode())
+        producer.produce(topic, head + tail, key, headers=headers)
+        producer.poll(0)
+
+
+def _reader(servers: str, orders: Connection) -> None:
+    """Read the CRM topics of all brands from their ends on, and give what came once so many enriched events were there."""
+    consumer = _consumer(servers, "huiliu-bench-reader")
+    consumer.assign(_places(consumer, [topics.crm(shop.slug) for shop in SHOPS]))
+    orders.send("reading")
+    while True:
+        wanted = orders.recv()
+        readings: list[Reading] = []
+        deadline = time.monotonic() + LATE_S
+        while len(readings) < wanted and time.monotonic() < deadline:
+            message = consumer.poll(0.1)
+            if message is None:
+                continue
+            due = _due(message)
+            if due:
+                readings.append(Reading(due, time.time_ns()))
+                deadline = time.monotonic() + LATE_S
+        orders.send(readings)
+
+
+def _due(message: Message) -> int:
+    """Read when an event was due, from any record that embeds it; 0 if none does."""
+    if message.error() is not None:
+        raise RuntimeError(str(message.error()))
+    found = DUE.search(message.value() or b"")
+    return int(found[1]) if found else 0
+
+
+def _consumer(servers: str, group: str) -> Consumer:
+    return Consumer(
+        {"bootstrap.servers": servers, "group.id": group, "enable.auto.commit": False, "auto.offset.reset": "error",
+         "fetch.queue.backoff.ms": 5}
+    )  # fmt: skip
+
+
+def _places(consumer: Consumer, names: Iterable[str]) -> list[TopicPartition]:
+    return [
+        TopicPartition(name, partition, 0) for name in names for partition in consumer.list_topics(name, timeout=10).topics[name].partitions
+    ]
+
+
+class _Logs:
+    """When Kafka took each event, ms by due time: from the brand, from intake, from members."""
+
+    def __init__(self, settings: Settings) -> None:
+        brands = [shop.slug for shop in SHOPS]
+        self.published = _appended(settings, map(topics.events, brands))
+        self.accepted = _appended(settings, [topics.MEMBERS])
+        self.told = _appended(settings, map(topics.crm, brands))
+
+    def split(self, reading: Reading) -> tuple[float, float, float, float]:
+        """Give the ms that *reading* spent with publisher, intake, members and reader."""
+        due = reading.due
+        published, accepted, told = self.published[due], self.accepted[due], self.told[due]
+        return published - due / 1e6, accepted - published, told - accepted, reading.had / 1e6 - told
+
+
+LEGS: Final = ("publisher", "intake", "members", "reader")
+
+
+def _appended(settings: Settings, names: Iterable[str]) -> dict[int, int]:
+    consumer = _consumer(settings.bootstrap(), "huiliu-bench-logs")
+    places = _places(consumer, names)
+    left = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=10) for each in places}
+    waiting = {at: ends[1] for at, ends in left.items() if ends and ends[1]}
+    consumer.assign(places)
+    found: dict[int, int] = {}
+    while waiting:
+        for message in consumer.consume(10_000, 1):
+            due = _due(message)
+            if due:
+                found[due] = message.timestamp()[1]
+            at = (message.topic() or "", message.partition() or 0)
+            if (message.offset() or 0) + 1 >= waiting.get(at, 0):
+                waiting.pop(at, None)
+    consumer.close()
+    return found
+
+
+def _figures(run: Run, logs: _Logs) -> dict[str, Any]:
+    readings = run.readings
+    whole = [(one.had - one.due) / 1e6 for one in readings]
+    legs = zip(*(logs.split(one) for one in readings), strict=True)
+    return {
+        "events": len(readings),
+        **percentiles(whole),
+        "busy_cores": run.busy,
+        "legs": {name: percentiles(list(leg)) for name, leg in zip(LEGS, legs, strict=True)},
+    }
+
+
+def percentiles(samples: list[float]) -> dict[str, float]:
+    """Give median, p99 and maximum, by nearest rank."""
+    ordered = sorted(samples)
+    last = len(ordered) - 1
+    return {name: round(ordered[round(last * share)], 1) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))}

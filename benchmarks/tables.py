@@ -1,0 +1,59 @@
+"""The figures as tables for people."""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+
+def of_pipeline(found: dict[str, Any]) -> RenderableType:
+    """Show the whole pipeline's figures, a table an input."""
+    return Group(*(_drained(one) for one in found.values()))
+
+
+def _drained(one: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"{one['events']:,} events, {one['input']}: {one['events_per_cpu_s']:,} events per CPU-second (target {one['target']:,}), "
+        f"{one['of_straight']:.3f} of the straight loop of one stage",
+        caption=f"{one['problems'] or 'all accounted for'}{'; the machine moved meanwhile' if one['moved'] else ''}",
+    )
+    for column in ("stage", "µs an event", "of which", "CPU s to start", "wall s"):
+        table.add_column(column)
+    for stage, spent in one["us_per_event"].items():
+        where = "\n".join(f"{name} {each:.2f}" for name, each in one["where_us"][stage].items())
+        table.add_row(stage, f"{spent:.2f}", where, f"{one['start_cpu_s'][stage]:.2f}", f"{one['wall_s'][stage]:.1f}")
+    return table
+
+
+def of_engine(found: dict[str, Any]) -> Table:
+    """Show one keyed stage's contenders."""
+    dropped = sum(not one["kept"] for one in found["samples"])
+    table = Table(title="one keyed stage", caption=f"{len(found['samples'])} measurements, {dropped} dropped: the machine moved")
+    for column in ("", "events per CPU-second", "engine over it", "target"):
+        table.add_column(column, justify="right")
+    for name, rate in found["events_per_cpu_s"].items():
+        over, target = found["engine_over"].get(name), found["targets"].get(name)
+        told = ("-" if rate is None else f"{rate:,.0f}", "" if over is None else f"{over:.2f}", "" if target is None else f"{target}")
+        table.add_row(name, *told)
+    return table
+
+
+def of_latency(found: dict[str, Any]) -> Table:
+    """Show latencies by rate, and what they are made of."""
+    targets = found["targets_ms"]
+    table = Table(
+        title="brand topic to CRM topic, ms: p50 / p99 / max",
+        caption=f"target p50 {targets['p50']:.0f}, p99 {targets['p99']:.0f} at 5,000 events/s; "
+        f"at most {found['capacity_per_s']:,} events/s went through this machine",
+    )
+    legs = list(next(iter(found["rates"].values()))["legs"])
+    for column in ("events/s", "whole", *legs, "cores busy"):
+        table.add_column(column, justify="right")
+    for rate, one in found["rates"].items():
+        parts = [_spread(each) for each in (one, *(one["legs"][leg] for leg in legs))]
+        table.add_row(f"{int(rate):,}", *parts, "\n".join(f"{name} {share:.2f}" for name, share in one["busy_cores"].items()))
+    return table
+
+
+def _spread(one: dict[str, float]) -> str:
+    return f"{one['p50']:.0f} / {one['p99']:.0f} / {one['max']:.0f}"
