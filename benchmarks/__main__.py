@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 from rich.console import Console, RenderableType
 
-from benchmarks import bench_engine, latency, pipeline, tables
+from benchmarks import bench_engine, folds, footprint, latency, pipeline, tables
 
 Tell = Callable[[str], None]
 Found = dict[str, Any]
@@ -26,6 +26,8 @@ class Part(StrEnum):
     PIPELINE = "pipeline"
     LATENCY = "latency"
     ENGINE = "engine"
+    FOLDS = "folds"
+    FOOTPRINT = "footprint"
 
 
 class How(NamedTuple):
@@ -40,6 +42,8 @@ PARTS: Final = {
     Part.PIPELINE: How(pipeline.measure, tables.of_pipeline, pipeline.missed),
     Part.LATENCY: How(latency.measure, tables.of_latency, latency.missed),
     Part.ENGINE: How(bench_engine.measure, tables.of_engine, bench_engine.missed),
+    Part.FOLDS: How(folds.measure, tables.of_folds, folds.missed),
+    Part.FOOTPRINT: How(footprint.measure, tables.of_footprint, footprint.missed),
 }
 
 

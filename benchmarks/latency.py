@@ -99,6 +99,7 @@ class Street:
 
     def __init__(self, settings: Settings, processes: Mapping[str, int]) -> None:
         self._measured = processes
+        self.repeated = 0
         spawn = multiprocessing.get_context("spawn")
         self._ends: list[Connection] = []
         self._processes = []
@@ -133,7 +134,14 @@ class Street:
         readings = sorted(self._publish(rate * (SETTLE_S + seconds)))
         lasted = time.monotonic() - began
         busy = {name: round((spent - before[name]) / lasted, 2) for name, spent in self._spent().items()}
+        if self.repeated:
+            raise RuntimeError(f"{self.repeated} events came back more than once")
         return Run(readings[rate * SETTLE_S :], busy)
+
+    def around(self, rate: int, seconds: int) -> list[Reading]:
+        """Publish *rate* events a second; gives what came back, the first time that it did."""
+        self._prepare(rate * seconds, rate)
+        return self._publish(rate * seconds)
 
     def _spent(self) -> dict[str, float]:
         return {name: used(process).total_s for name, process in self._measured.items()}
@@ -146,11 +154,11 @@ class Street:
         """Let what was prepared be published, and wait for all of it."""
         self._reader.send(events)
         self._publisher.send(None)
-        readings: list[Reading] = self._reader.recv()
+        readings, self.repeated = self._reader.recv()
         problem = self._publisher.recv()
-        if problem or len({one.due for one in readings}) != events or len(readings) != events:
+        if problem or len(readings) != events:
             raise RuntimeError(f"{len(readings)} of {events} events came back within {LATE_S} s; {problem}")
-        return readings
+        return list(readings)
 
 
 def _publisher(servers: str, orders: Connection) -> None:
@@ -197,17 +205,18 @@ def _reader(servers: str, orders: Connection) -> None:
     orders.send("reading")
     while True:
         wanted = orders.recv()
-        readings: list[Reading] = []
+        had: dict[int, int] = {}
+        repeated = 0
         deadline = time.monotonic() + LATE_S
-        while len(readings) < wanted and time.monotonic() < deadline:
+        while len(had) < wanted and time.monotonic() < deadline:
             message = consumer.poll(0.1)
-            if message is None:
-                continue
-            due = _due(message)
-            if due:
-                readings.append(Reading(due, time.time_ns()))
+            due = _due(message) if message is not None else 0
+            if due in had:
+                repeated += 1
+            elif due:
+                had[due] = time.time_ns()
                 deadline = time.monotonic() + LATE_S
-        orders.send(readings)
+        orders.send(([Reading(*one) for one in had.items()], repeated))
 
 
 def _due(message: Message) -> int:

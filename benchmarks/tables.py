@@ -55,5 +55,39 @@ def of_latency(found: dict[str, Any]) -> Table:
     return table
 
 
+def of_folds(found: dict[str, Any]) -> Table:
+    """Show how the fold grows."""
+    table = Table(
+        title="the members fold alone, µs of CPU an event",
+        caption=f"targets a decade: members {found['targets']['members']}, tags {found['targets']['tags']}"
+        f"{'' if found['compiled'] else '; not compiled'}{'; the machine moved meanwhile' if found['moved'] else ''}",
+    )
+    for column in ("", "size", "µs an event", "times a decade", "bytes a member"):
+        table.add_column(column, justify="right")
+    for name in ("members", "tags"):
+        one = found[name]
+        steps = ["", *(f"{each:.2f}" for each in one["per_decade"])]
+        sizes = one.get("bytes", [""] * len(steps))
+        for size, cost, step, bytes_ in zip(one["sizes"], one["us_per_event"], steps, sizes, strict=True):
+            table.add_row(name, f"{size:,}", f"{cost:.1f}", step, f"{bytes_}")
+    return table
+
+
+def of_footprint(found: dict[str, Any]) -> Table:
+    """Show what members cost when nothing happens."""
+    targets = found["targets"]
+    table = Table(title="a worker of members", caption=f"after kill -9, session timeout {found['session_timeout_s']:.0f} s")
+    for column in ("what", "figure", "target"):
+        table.add_column(column, justify="right")
+    for members, seconds, cpu in zip(found["members"], found["restore_s"], found["restore_cpu_s"], strict=True):
+        table.add_row(f"restore of {members:,} members, s", f"{seconds:.2f} ({cpu:.2f} of CPU)", "")
+    table.add_row("members restored a second", f"{found['members_per_s']:,}", f"{targets['members_per_s']:,}")
+    table.add_row("bytes of memory a member", f"{found['bytes_per_member']:,}", f"{targets['bytes']}")
+    table.add_row("of which packed", f"{found['packed_bytes']:,}", "")
+    table.add_row("packed, after so many events", ", ".join(f"{n}: {size}" for n, size in found["packed_bytes_by_events"].items()), "")
+    table.add_row("first event after kill -9, s", f"{found['first_event_after_kill_s']:.1f}", "")
+    return table
+
+
 def _spread(one: dict[str, float]) -> str:
     return f"{one['p50']:.0f} / {one['p99']:.0f} / {one['max']:.0f}"
