@@ -1,9 +1,10 @@
 # make setup    everything that the others need, on a fresh Debian 12 with Python 3.11; a second run is immediate
 # make test     set-up, lint, every test
 # make demo     three brands on this machine; ends by itself with a summary that reconciles
-# make bench    figures: the engine beside a plain loop and idiomatic Faust; the whole pipeline
 # make simulate 20,000 schedules of the engine with faults between any two steps; every planted bug must be caught
 # make fuzz     100,000 hostile records beside a well-behaved brand, through real workers
+# make bench    figures: the engine beside other ways of doing its job, the whole pipeline, latency, growth
+# make contenders   what of those is not ours: Kafka Streams, Bytewax, Quix Streams
 # make lint | fix | lock | kafka-sums | clean
 
 SHELL := /bin/bash
@@ -14,7 +15,7 @@ BIN := .venv/bin
 LIBS := deploy/kafka/libs
 CODE := $(wildcard schemas streams sinks agents deploy tests benchmarks)
 
-.PHONY: setup system lint fix test demo bench simulate fuzz lock kafka-sums clean
+.PHONY: setup system lint fix test demo bench contenders simulate fuzz lock kafka-sums clean
 .DELETE_ON_ERROR:
 
 setup: system .venv/installed $(LIBS)/checked
@@ -71,6 +72,19 @@ simulate: setup
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz
 
+# Each in an environment of its own: Quix Streams wants another confluent-kafka than ours.
+contenders: .contenders/bytewax/installed .contenders/quixstreams/installed benchmarks/contenders/kafka_streams/target/built
+
+.contenders/%/installed: benchmarks/contenders/%.txt | system
+	@rm -rf $(@D)
+	@"$$(deploy/system.sh python)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $<
+	@touch $@
+
+benchmarks/contenders/kafka_streams/target/built: benchmarks/contenders/kafka_streams/pom.xml $(wildcard benchmarks/contenders/kafka_streams/src/main/java/huiliu/*.java) | system
+	@cd benchmarks/contenders/kafka_streams && mvn --quiet --batch-mode -Dstyle.color=never package dependency:copy-dependencies
+	@touch $@
+
 lock: setup
 	deploy/lock.sh
 
@@ -78,5 +92,5 @@ kafka-sums:
 	cd deploy/kafka && rm -rf libs && mvn --quiet --batch-mode -Dstyle.color=never dependency:copy-dependencies && cd libs && LC_ALL=C sha256sum -- *.jar > ../SHA256SUMS
 
 clean:
-	rm -rf .venv .compiled $(LIBS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .compiled .contenders benchmarks/contenders/kafka_streams/target $(LIBS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,8 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -22,33 +23,69 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from agents.servers import start_kafka
-from benchmarks.contenders import engine, faust_agent, job, straight
+from benchmarks.contenders import engine, faust_agent, job, kafka_streams, straight
 from benchmarks.contenders.job import Enriched, Job
 from benchmarks.machine import broker_cores, client_cores, on
 from benchmarks.rounds import Rounds
 
 PARTITIONS: Final = 16
-TARGETS: Final = {"straight": 0.7, "faust": 40.0}
+TARGETS: Final = {"straight": 0.8, "faust": 40.0, "streams, tuned": 1.1}
 CHECKED: Final = 2_000
 READ_S: Final = 30
-CONTENDERS: Final = {"straight": straight.run, "engine": engine.run, "faust": faust_agent.run}
-JSON: Final = frozenset({"faust"})
-"""Whose events are JSON; they are too slow for as many as the others do."""
+ROOT: Final = Path(__file__).parents[1]
+
+
+class Contender(NamedTuple):
+    """How one is run: as a *module* of the environment *venv* (this one if none), or by *run*; what it is given.
+
+    *share*: of the events that the fastest do.  *warm*: how many times as many it may see before it counts.
+    """
+
+    run: Callable[[Job], float] | None = None
+    module: str = ""
+    venv: str = ""
+    as_json: bool = False
+    share: float = 1.0
+    warm: int = 0
+
+    @property
+    def python(self) -> Path:
+        """Name the Python that runs it."""
+        return ROOT / ".contenders" / self.venv / "bin" / "python" if self.venv else Path(sys.executable)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is installed."""
+        return kafka_streams.is_built() if self.run in (kafka_streams.tuned, kafka_streams.documented) else self.python.exists()
+
+
+CONTENDERS: Final = {
+    "straight": Contender(straight.run),
+    "engine": Contender(engine.run),
+    "faust": Contender(faust_agent.run, as_json=True, share=0.02),
+    "streams, tuned": Contender(kafka_streams.tuned, warm=2),
+    "streams, documented": Contender(kafka_streams.documented, as_json=True, share=0.25, warm=2),
+    "bytewax": Contender(module="benchmarks.contenders.bytewax_flow", venv="bytewax", share=0.1),
+    "quix": Contender(module="benchmarks.contenders.quix_app", venv="quixstreams", share=0.05),
+}
+QUICK: Final = ("straight", "engine", "faust")
 
 
 def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     """Run the rounds; gives events per CPU-second of each contender, and the engine's ratios."""
-    rounds, many, few = (2, 100_000, 2_000) if quick else (5, 400_000, 8_000)
+    rounds, many = (2, 100_000) if quick else (5, 400_000)
+    absent = [name for name, one in CONTENDERS.items() if not one.is_there]
+    names = [name for name in (QUICK if quick else CONTENDERS) if name not in absent]
+    found = Rounds()
     with on(broker_cores()), start_kafka(tuned=True) as kafka:
-        bench = Bench(kafka.bootstrap, many, few)
-        for name in CONTENDERS:
-            bench.check(name)
-        found = Rounds()
-        found.run({name: partial(bench.rate, name) for name in CONTENDERS}, rounds, tell)
-    over = {name: found.over("engine", name) for name in CONTENDERS if name != "engine"}
+        bench = Bench(kafka.bootstrap, many)
+        for name in names:
+            tell(f"{name}: {bench.check(name):,} outputs are right")
+        found.run({name: partial(bench.rate, name) for name in names}, rounds, tell)
     return {
-        "events_per_cpu_s": {name: found.rate(name) for name in CONTENDERS},
-        "engine_over": over,
+        "events_per_cpu_s": {name: found.rate(name) for name in names},
+        "engine_over": {name: found.over("engine", name) for name in names if name != "engine"},
+        "absent": absent,
         "targets": TARGETS,
         "rounds": rounds,
         "samples": found.told(),
@@ -57,51 +94,59 @@ def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
 
 def missed(found: dict[str, Any], quick: bool) -> bool:
     """Tell whether a ratio is below its target, or could not be had; a quick run is too short to say."""
-    return not quick and any((found["engine_over"][name] or 0) < target for name, target in TARGETS.items())
+    return not quick and any((found["engine_over"].get(name) or 0) < target for name, target in TARGETS.items())
 
 
 class Bench:
-    """Contenders on one Kafka: topics with *many* packed events and *few* as JSON, and as many as are checked."""
+    """Contenders on one Kafka, the fastest of which do *many* events."""
 
-    def __init__(self, servers: str, many: int, few: int = 0) -> None:
-        self._servers = servers
-        self._events = {False: many, True: few}
-        for as_json, count in self._events.items():
-            for kind, events in (("all", count), ("check", CHECKED)):
-                self._fill(_source(kind, as_json), events, as_json)
-
-    def _fill(self, topic: str, count: int, as_json: bool) -> None:
-        topics(self._servers, {topic: PARTITIONS})
-        fill(self._servers, topic, job.events(count), job_json if as_json else bytes)
+    def __init__(self, servers: str, many: int) -> None:
+        self._servers, self._many = servers, many
+        self._filled: set[str] = set()
 
     def rate(self, name: str, number: int) -> float:
-        """Let *name* do all events in round *number*; gives events per CPU-second."""
-        total = self._events[name in JSON]
-        return total / self._run(name, "all", f"{name}-{number}", total)
+        """Let *name* do its events in round *number*; gives events per CPU-second."""
+        one = CONTENDERS[name]
+        counted = round(self._many * one.share)
+        return counted / self._run(name, f"{_word(name)}-{number}", counted * (1 + one.warm), counted * one.warm)
 
-    def check(self, name: str) -> None:
-        """Hold the outputs of a short run against the job; raises ``RuntimeError`` where they differ."""
-        self._run(name, "check", f"{name}-check", CHECKED)
-        came, expected = outputs(self._servers, _output(f"{name}-check"), CHECKED), job.outputs(CHECKED)
+    def check(self, name: str) -> int:
+        """Hold the outputs of a short run against the job; raises ``RuntimeError`` where they differ, gives how many there were."""
+        run = f"{_word(name)}-check"
+        self._run(name, run, CHECKED, 0)
+        came, expected = outputs(self._servers, _output(run), CHECKED), job.outputs(CHECKED)
         wrong = [member for member, told in expected.items() if came.get(member) != told]
         if wrong:
             one = wrong[0]
             raise RuntimeError(f"{name}: wrong outputs for {len(wrong)} members: of {one} came {came.get(one)}, expected {expected[one]}")
+        return sum(map(len, came.values()))
 
-    def _run(self, name: str, kind: str, run: str, total: int) -> float:
+    def _run(self, name: str, run: str, total: int, warm: int) -> float:
         """Run *name* in a process of its own; gives the CPU seconds that it took."""
-        one = Job(self._servers, _source(kind, name in JSON), f"bench-{run}", _output(run), PARTITIONS, total)
-        topics(self._servers, {one.changelog: PARTITIONS, one.output: PARTITIONS})
-        command = [sys.executable, "-m", "benchmarks.bench_engine", name, json.dumps(one)]
+        one = CONTENDERS[name]
+        source = self._source(total, as_json=one.as_json)
+        task = Job(self._servers, source, f"bench-{run}", _output(run), PARTITIONS, total, warm)
+        topics(self._servers, {task.changelog: PARTITIONS, task.output: PARTITIONS})
+        arguments = [one.module] if one.module else ["benchmarks.bench_engine", name]
+        command = [str(one.python), "-m", *arguments, json.dumps(task)]
         with on(client_cores()):
-            ran = subprocess.run(command, capture_output=True, timeout=600, check=False)
+            ran = subprocess.run(command, capture_output=True, timeout=900, check=False, cwd=ROOT)
         if ran.returncode:
-            raise RuntimeError(f"{name}: {ran.stderr.decode()[-3000:]}")
+            raise RuntimeError(f"{run}: {ran.stderr.decode()[-3000:]}")
         return float(ran.stdout.splitlines()[-1])
 
+    def _source(self, count: int, *, as_json: bool) -> str:
+        """Name the topic with so many events; it is filled when first asked for."""
+        topic = f"bench-{'json' if as_json else 'packed'}-{count}"
+        if topic not in self._filled:
+            topics(self._servers, {topic: PARTITIONS})
+            fill(self._servers, topic, job.events(count), job_json if as_json else bytes)
+            self._filled.add(topic)
+        return topic
 
-def _source(kind: str, as_json: bool) -> str:
-    return f"bench-{kind}-{'json' if as_json else 'packed'}"
+
+def _word(name: str) -> str:
+    return name.replace(", ", "-")
 
 
 def _output(run: str) -> str:
@@ -148,5 +193,13 @@ def fill(servers: str, topic: str, events: list[tuple[bytes, bytes]], word: Call
     producer.flush()
 
 
+def _contend(name: str, *task: Any) -> None:
+    """Do the job in this process, and print its CPU seconds."""
+    run = CONTENDERS[name].run
+    if run is None:
+        raise ValueError(f"{name} is run by its own module")
+    print(run(Job(*task)))
+
+
 if __name__ == "__main__":
-    print(CONTENDERS[sys.argv[1]](Job(*json.loads(sys.argv[2]))))
+    _contend(sys.argv[1], *json.loads(sys.argv[2]))

@@ -28,7 +28,8 @@ def _drained(one: dict[str, Any]) -> Table:
 def of_engine(found: dict[str, Any]) -> Table:
     """Show one keyed stage's contenders."""
     dropped = sum(not one["kept"] for one in found["samples"])
-    table = Table(title="one keyed stage", caption=f"{len(found['samples'])} measurements, {dropped} dropped: the machine moved")
+    absent = f"; not here, `make contenders` installs: {'; '.join(found['absent'])}" if found["absent"] else ""
+    table = Table(title="one keyed stage", caption=f"{len(found['samples'])} measurements, {dropped} dropped: the machine moved{absent}")
     for column in ("", "events per CPU-second", "engine over it", "target"):
         table.add_column(column, justify="right")
     for name, rate in found["events_per_cpu_s"].items():

@@ -13,7 +13,10 @@ EVENT_BYTES = 290
 
 
 class Job(NamedTuple):
-    """What a contender is told: *total* events of the topic *source*, which has no more, to *output*; what it is called in Kafka."""
+    """What a contender is told: *total* events of the topic *source*, which has no more, to *output*; what it is called in Kafka.
+
+    Of the events so many *warm* it up, where it needs that; the figure is of the others.
+    """
 
     servers: str
     source: str
@@ -21,6 +24,7 @@ class Job(NamedTuple):
     output: str
     partitions: int
     total: int
+    warm: int = 0
 
     @property
     def changelog(self) -> str:
