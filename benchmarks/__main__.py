@@ -1,6 +1,6 @@
 """Every figure: the engine beside other ways of doing its job, the whole pipeline, its latency.
 
-Run: ``make bench``, or ``python -m benchmarks [--quick] [--only PART] [--json FILE]``.
+Run: ``make bench``, or ``python -m benchmarks [--quick] [--only PART] [--json FILE] [--plots DIR]``.
 The exit status is 1 when a target is missed or a result is wrong.
 """
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 from rich.console import Console, RenderableType
 
-from benchmarks import bench_engine, folds, footprint, latency, pipeline, tables
+from benchmarks import bench_engine, folds, footprint, growth, latency, pipeline, plots, tables
 
 Tell = Callable[[str], None]
 Found = dict[str, Any]
@@ -28,6 +28,7 @@ class Part(StrEnum):
     ENGINE = "engine"
     FOLDS = "folds"
     FOOTPRINT = "footprint"
+    GROWTH = "growth"
 
 
 class How(NamedTuple):
@@ -44,6 +45,7 @@ PARTS: Final = {
     Part.ENGINE: How(bench_engine.measure, tables.of_engine, bench_engine.missed),
     Part.FOLDS: How(folds.measure, tables.of_folds, folds.missed),
     Part.FOOTPRINT: How(footprint.measure, tables.of_footprint, footprint.missed),
+    Part.GROWTH: How(growth.measure, tables.of_growth, growth.missed),
 }
 
 
@@ -51,6 +53,7 @@ def main(
     quick: Annotated[bool, typer.Option(help="Under two minutes: fewer events and rounds.")] = False,
     only: Annotated[Part | None, typer.Option(help="One part alone.")] = None,
     file: Annotated[Path | None, typer.Option("--json", help="Write the results here, too.")] = None,
+    pictures: Annotated[Path | None, typer.Option("--plots", help="Draw the figures into this folder.")] = None,
 ) -> None:
     """Measure, and show the figures."""
     console = Console(stderr=True)
@@ -64,6 +67,8 @@ def main(
     sys.stdout.write(json.dumps(found) + "\n")
     if file is not None:
         file.write_text(json.dumps(found, indent=2) + "\n")
+    for written in plots.draw(found, pictures) if pictures is not None else ():
+        console.print(f"drawn: {written}")
     raise typer.Exit(int(missed))
 
 

@@ -43,14 +43,14 @@ class Nobody:
 
 def records(events: int, members: int) -> list[Published]:
     """Make what three brands publish, as JSON."""
-    from benchmarks.pipeline import SEED, _in_json
+    from benchmarks.workload import SEED, in_json
     from deploy.demo.generator import street
     from schemas import topics
 
     now_ms = 1_790_000_000_000
     made = []
     for number, piece in enumerate(street(SEED, events, now_ms, members=members)):
-        value, headers = _in_json(piece)
+        value, headers = in_json(piece)
         made.append(Published(topics.events(piece.brand), 0, number, now_ms, piece.key, value, tuple(headers)))
     return made
 
@@ -58,7 +58,7 @@ def records(events: int, members: int) -> list[Published]:
 def taken_in(published: Sequence[Published]) -> tuple[float, dict[int, list[Published]]]:
     """Run intake over *published*; gives CPU seconds and each partition's log of members, rules first."""
     from agents.intake_fold import IntakeFold
-    from benchmarks.pipeline import _rules
+    from benchmarks.workload import rule_sets, told_rules
     from deploy.demo.shops import SHOPS
     from schemas import topics
     from schemas.envelope import Terms
@@ -72,7 +72,7 @@ def taken_in(published: Sequence[Published]) -> tuple[float, dict[int, list[Publ
     spent = time.process_time() - begun
     logs: dict[int, list[Published]] = {partition: [] for partition in range(PARTITIONS)}
     at = published[0].timestamp
-    for effect in [*_rules(PARTITIONS), *effects]:
+    for effect in [*told_rules(rule_sets(), PARTITIONS), *effects]:
         if effect.topic == topics.MEMBERS:
             log = logs[effect.partition]
             log.append(Published(effect.topic, effect.partition, len(log), at, effect.key, effect.value, ()))

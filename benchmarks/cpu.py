@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,6 +20,17 @@ class Used(NamedTuple):
     def __sub__(self, other: "Used") -> "Used":
         """Say what was used since *other*."""
         return Used(self.total_s - other.total_s, {name: spent - other.by_thread.get(name, 0.0) for name, spent in self.by_thread.items()})
+
+    @staticmethod
+    def total(several: "Iterable[Used]") -> "Used":
+        """Add up what *several* processes have used."""
+        total_s = 0.0
+        by_thread: dict[str, float] = {}
+        for one in several:
+            total_s += one.total_s
+            for name, spent in one.by_thread.items():
+                by_thread[name] = by_thread.get(name, 0.0) + spent
+        return Used(total_s, by_thread)
 
 
 def used(process: int) -> Used:

@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,13 +30,12 @@ from agents.settings import Settings
 from benchmarks.bench_engine import Bench
 from benchmarks.cpu import Used, used
 from benchmarks.machine import Calibration, broker_cores, calibrate, client_cores, on
-from benchmarks.workload import MEMBERS, SEED, in_json, rule_sets
+from benchmarks.workload import MEMBERS, SEED, in_json, rule_sets, told_rules
 from deploy.demo.generator import DUPLICATE, ENRICHED, Piece, street
 from deploy.demo.shops import SHOPS
-from schemas import envelope, rules, topics
+from schemas import topics
 from schemas.brands import Registration
-from schemas.effects import Effect
-from streams.control import told
+from schemas.rules import RuleSet
 from tests.integration.crew import Crew, Worker, eventually
 
 TARGET: Final = 25_000
@@ -149,6 +148,11 @@ def publish(settings: Settings, pieces: Iterable[Piece], mixed: bool) -> dict[st
     """Write brands, rules and events; gives where each brand's events must end."""
     for shop in SHOPS:
         admin.add_brand(settings, Registration(shop.slug, shop.name, admin.now(), format=shop.format if mixed else "json"))
+    return publish_events(settings, rule_sets(), pieces, mixed)
+
+
+def publish_events(settings: Settings, sets: Sequence[RuleSet], pieces: Iterable[Piece], mixed: bool) -> dict[str, Counter[str]]:
+    """Write rules and events; gives where each brand's events must end."""
     producer = Producer(
         {
             "bootstrap.servers": settings.bootstrap(),
@@ -158,7 +162,7 @@ def publish(settings: Settings, pieces: Iterable[Piece], mixed: bool) -> dict[st
             "enable.idempotence": True,
         }
     )
-    for effect in _rules(settings.partitions):
+    for effect in told_rules(sets, settings.partitions):
         producer.produce(effect.topic, effect.value, effect.key, effect.partition)
     expected: dict[str, Counter[str]] = {}
     for piece in pieces:
@@ -170,34 +174,30 @@ def publish(settings: Settings, pieces: Iterable[Piece], mixed: bool) -> dict[st
     return expected
 
 
-def _rules(partitions: int) -> Iterator[Effect]:
-    """Word the rule sets as control does."""
-    for version, one in enumerate(rule_sets()):
-        yield from told(envelope.encode(envelope.RulesSet(one.owner, version, rules.encode(one))), partitions)
-
-
-def drain(crew: Crew, stage: str, names: list[str]) -> Drain:
-    """Start a worker of *stage* and measure it from its first record of topics *names* until it has done all of them."""
+def drain(crew: Crew, stage: str, names: list[str], workers: int = 1) -> Drain:
+    """Start *workers* of *stage* and measure them from their first record of topics *names* until they have done all of them."""
     before = calibrate()
     with on(client_cores()):
-        worker = crew.start(stage)[0]
+        running = crew.start(*[stage] * workers)
     group = f"huiliu-{stage}"
-    start = used(worker.process.pid)
-    began = time.monotonic()
+
+    def spent() -> Used:
+        return Used.total(used(each.process.pid) for each in running)
+
+    start, began = spent(), time.monotonic()
 
     def begun() -> bool:
         nonlocal start, began
-        before, at = used(worker.process.pid), time.monotonic()
-        if folded_s(worker)[1]:
+        now, at = spent(), time.monotonic()
+        if any(folded_s(each)[1] for each in running):
             return True
-        start, began = before, at
+        start, began = now, at
         return False
 
     eventually(begun, f"the first record of {stage}")
     eventually(lambda: _behind(crew.settings, group, names) == 0, f"{stage} at the end", DRAIN_S)
-    end = used(worker.process.pid)
-    wall_s = time.monotonic() - began
-    return Drain(start, end - start, folded_s(worker)[0], wall_s, before, calibrate())
+    work, wall_s = spent() - start, time.monotonic() - began
+    return Drain(start, work, sum(folded_s(each)[0] for each in running), wall_s, before, calibrate())
 
 
 def _behind(settings: Settings, group: str, names: list[str]) -> int:

@@ -74,6 +74,21 @@ def of_folds(found: dict[str, Any]) -> Table:
     return table
 
 
+def of_growth(found: dict[str, Any]) -> Table:
+    """Show how the whole pipeline grows."""
+    table = Table(
+        title=f"the whole pipeline, {found['events']:,} events", caption=f"target a decade of brands: {found['targets']['brands']}; "
+        f"{found['problems'] or 'all accounted for'}",
+    )  # fmt: skip
+    for column in ("", "how many", "µs an event: intake, members", "times the straight loop's", "times a decade"):
+        table.add_column(column, justify="right")
+    for name, one in found["series"].items():
+        steps = ["", *(f"{each:.2f}" for each in one["per_decade"])]
+        for size, costs, ratio, step in zip(one["sizes"], one["us_per_event"], one["of_straight"], steps, strict=True):
+            table.add_row(name, f"{size}", ", ".join(f"{each:.0f}" for each in costs), f"{ratio:.1f}", step)
+    return table
+
+
 def of_footprint(found: dict[str, Any]) -> Table:
     """Show what members cost when nothing happens."""
     targets = found["targets"]

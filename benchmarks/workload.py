@@ -1,6 +1,7 @@
 """What the pipeline is measured with: the street's events in JSON, and rule sets of as many tags as are asked for."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +9,11 @@ import msgspec
 
 from agents.rules_folder import read_folder
 from deploy.demo.generator import DEAD_LETTER, Piece
+from schemas import rules
+from schemas.effects import Effect
+from schemas.envelope import RulesSet, encode
 from schemas.rules import RuleSet
+from streams.control import told
 
 TAGS: Final = 20
 MEMBERS: Final = 20_000
@@ -39,6 +44,12 @@ def rule_sets() -> list[RuleSet]:
         if len(one.tags) != TAGS:
             raise ValueError(f"{one.owner}: {len(one.tags)} tags came; expected {TAGS}")
     return sets
+
+
+def told_rules(sets: Sequence[RuleSet], partitions: int) -> Iterator[Effect]:
+    """Word *sets* as control does."""
+    for version, one in enumerate(sets):
+        yield from told(encode(RulesSet(one.owner, version, rules.encode(one))), partitions)
 
 
 def in_json(piece: Piece) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:
