@@ -15,6 +15,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from benchmarks import bench_engine, folds, footprint, growth, latency, pipeline, plots, tables
+from benchmarks.scale import FULL, QUICK, Scale
 
 Tell = Callable[[str], None]
 Found = dict[str, Any]
@@ -32,11 +33,11 @@ class Part(StrEnum):
 
 
 class How(NamedTuple):
-    """How a part is measured, shown, and held against its targets; a quick run is too short for the last."""
+    """How a part is measured, shown, and held against its targets; a shorter run is too short for the last."""
 
-    measure: Callable[[bool, Tell], Found]
+    measure: Callable[[Scale, Tell], Found]
     show: Callable[[Found], RenderableType]
-    missed: Callable[[Found, bool], bool]
+    missed: Callable[[Found, Scale], bool]
 
 
 PARTS: Final = {
@@ -59,11 +60,12 @@ def main(
     console = Console(stderr=True)
     found: dict[str, Found] = {}
     missed = False
+    scale = QUICK if quick else FULL
     for part, how in PARTS.items():
         if only in (None, part):
-            one = found[part] = how.measure(quick, console.print)
+            one = found[part] = how.measure(scale, console.print)
             console.print(how.show(one))
-            missed |= how.missed(one, quick)
+            missed |= how.missed(one, scale)
     sys.stdout.write(json.dumps(found) + "\n")
     if file is not None:
         file.write_text(json.dumps(found, indent=2) + "\n")

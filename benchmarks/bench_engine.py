@@ -27,6 +27,7 @@ from benchmarks.contenders import engine, faust_agent, job, kafka_streams, strai
 from benchmarks.contenders.job import Enriched, Job
 from benchmarks.machine import broker_cores, client_cores, on
 from benchmarks.rounds import Rounds
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 
 PARTITIONS: Final = 16
 TARGETS: Final = {"straight": 0.8, "faust": 40.0, "streams, tuned": 1.1}
@@ -68,14 +69,15 @@ CONTENDERS: Final = {
     "bytewax": Contender(module="benchmarks.contenders.bytewax_flow", venv="bytewax", share=0.1),
     "quix": Contender(module="benchmarks.contenders.quix_app", venv="quixstreams", share=0.05),
 }
-QUICK: Final = ("straight", "engine", "faust")
+ROUNDS: Final = {FULL: (5, 400_000), QUICK: (2, 100_000), SHORT: (1, 2_000)}
+OURS: Final = ("straight", "engine", "faust")
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Run the rounds; gives events per CPU-second of each contender, and the engine's ratios."""
-    rounds, many = (2, 100_000) if quick else (5, 400_000)
+    rounds, many = ROUNDS[scale]
     absent = [name for name, one in CONTENDERS.items() if not one.is_there]
-    names = [name for name in (QUICK if quick else CONTENDERS) if name not in absent]
+    names = [name for name in (CONTENDERS if scale is FULL else OURS) if name not in absent]
     found = Rounds()
     with on(broker_cores()), start_kafka(tuned=True) as kafka:
         bench = Bench(kafka.bootstrap, many)
@@ -92,9 +94,9 @@ def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether a ratio is below its target, or could not be had; a quick run is too short to say."""
-    return not quick and any((found["engine_over"].get(name) or 0) < target for name, target in TARGETS.items())
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether a ratio is below its target, or could not be had; a shorter run is too short to say."""
+    return scale is FULL and any((found["engine_over"].get(name) or 0) < target for name, target in TARGETS.items())
 
 
 class Bench:

@@ -28,6 +28,7 @@ import msgspec
 
 from agents import compiled
 from benchmarks.machine import calibrate, client_cores, on
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from schemas.decisions import Decision
 from schemas.effects import Effect, Headers
 from schemas.envelope import RulesSet, Terms, Tick, encode
@@ -38,12 +39,12 @@ if TYPE_CHECKING:
 
 TARGETS: Final = {"members": 1.15, "tags": 1.15, "bytes": 450}
 """Growth a decade; bytes of memory a member at the largest size."""
-MEMBERS, QUICK_MEMBERS = (10_000, 100_000, 1_000_000), (10_000, 100_000)
+MEMBERS: Final = {FULL: (10_000, 100_000, 1_000_000), QUICK: (10_000, 100_000), SHORT: (2_000, 20_000)}
 TAGS: Final = (1, 10, 100, 200)
 PEOPLE: Final = 2_000
-LIVED, QUICK_LIVED = 40_000, 20_000
+LIVED: Final = {FULL: 40_000, QUICK: 20_000, SHORT: 2_000}
 BATCH: Final = 2_000
-BATCHES, QUICK_BATCHES = 15, 4
+BATCHES: Final = {FULL: 15, QUICK: 4, SHORT: 1}
 NOW_MS: Final = 1_790_000_000_000
 TOPIC: Final = "huiliu.internal.members"
 KEY_BYTES: Final = 16
@@ -125,28 +126,28 @@ class Table:
             self.states[copied(key, number // len(templates))] = packed[:1] + packed[1:]
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure in a process of its own, on the clients' core, with compiled folds."""
     tell("folding in memory")
     before = calibrate()
     with on(client_cores()):
-        ran = subprocess.run([sys.executable, "-m", "benchmarks.folds", json.dumps(quick)], capture_output=True, timeout=900, check=False)
+        ran = subprocess.run([sys.executable, "-m", "benchmarks.folds", scale], capture_output=True, timeout=900, check=False)
     if ran.returncode:
         raise RuntimeError(ran.stderr.decode()[-3000:])
     found: dict[str, Any] = json.loads(ran.stdout)
     return found | {"targets": TARGETS, "moved": before.moved(calibrate())}
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether something grows faster than it may; a quick run is too short to say."""
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether something grows faster than it may; a shorter run is too short to say."""
     grown = any(each > TARGETS[name] for name in ("members", "tags") for each in found[name]["per_decade"])
-    return not quick and (grown or found["members"]["bytes"][-1] > TARGETS["bytes"])
+    return scale is FULL and (grown or found["members"]["bytes"][-1] > TARGETS["bytes"])
 
 
-def grow(quick: bool) -> dict[str, Any]:
+def grow(scale: Scale) -> dict[str, Any]:
     """Build the tables and fold; see the module."""
-    lived_events, batches = (QUICK_LIVED, QUICK_BATCHES) if quick else (LIVED, BATCHES)
-    records = street_records(lived_events)
+    lived_events, batches = LIVED[scale], BATCHES[scale]
+    records = street_records(lived_events, batches * BATCH)
     lived = list(islice(records, lived_events))
     measured = list(islice(records, batches * BATCH))
     typical = Table(pipeline_rules())
@@ -156,7 +157,7 @@ def grow(quick: bool) -> dict[str, Any]:
             table.run(lived[at : at + BATCH])
         table.run([(None, encode(Tick(NOW_MS)))])  # who is due is judged now, not while it is measured
     return {
-        "members": _by_members(typical, QUICK_MEMBERS if quick else MEMBERS, measured),
+        "members": _by_members(typical, MEMBERS[scale], measured),
         "tags": _by_tags(by_tags, measured),
     }
 
@@ -261,7 +262,7 @@ def rule_set(owner: str, tags: int) -> bytes:
     return rules.encode(found)
 
 
-def street_records(lived: int) -> Iterator[tuple[bytes, bytes]]:
+def street_records(lived: int, measured: int = 0) -> Iterator[tuple[bytes, bytes]]:
     """Yield envelopes and the keys of their members; after the first *lived* events all happen at one moment."""
     from benchmarks.workload import SEED, in_json
     from deploy.demo.generator import Mix, street, written
@@ -272,7 +273,7 @@ def street_records(lived: int) -> Iterator[tuple[bytes, bytes]]:
     for owner in shops():
         intake.enlist(owner, Terms(), owner.encode().ljust(16, b"."))
     mix = Mix(duplicates=0, refused=0, late=0, shuffled=0, old=0)
-    events = lived + BATCH * BATCHES
+    events = lived + measured
     for offset, piece in enumerate(street(SEED, events, NOW_MS, members=PEOPLE, mix=mix)):
         value, headers = in_json(piece)
         if offset >= lived:
@@ -283,11 +284,11 @@ def street_records(lived: int) -> Iterator[tuple[bytes, bytes]]:
         yield decided.key, decided.value or b""
 
 
-def _main(quick: bool) -> None:
+def _main(scale: Scale) -> None:
     is_compiled = compiled.activate()  # before the first import of a fold
     gc.set_threshold(200_000, 20, 1_000)
-    print(json.dumps(grow(quick) | {"compiled": is_compiled}))
+    print(json.dumps(grow(scale) | {"compiled": is_compiled}))
 
 
 if __name__ == "__main__":
-    _main(json.loads(sys.argv[1]))
+    _main(Scale(sys.argv[1]))

@@ -32,20 +32,22 @@ from agents.settings import Settings
 from benchmarks.cpu import used
 from benchmarks.folds import BATCH, KEY_BYTES, NOW_MS, Table, copied, pipeline_rules, street_records
 from benchmarks.latency import Street
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import rule_sets
 from schemas import topics
 from schemas.envelope import Tick, encode
 from schemas.fold import STAMP
 from tests.integration.crew import Crew, Worker, eventually
 
-SIZES, QUICK_SIZES = (100_000, 1_000_000), (10_000, 100_000)
-LIVED: Final = 12_000
+SIZES: Final = {FULL: (100_000, 1_000_000), QUICK: (10_000, 100_000), SHORT: (1_000, 5_000)}
+LIVED: Final = {FULL: 12_000, QUICK: 12_000, SHORT: 2_000}
 EVENTS_OF: Final = (1, 2, 5, 10)
 TARGETS: Final = {"bytes": 450, "members_per_s": 300_000}
 CHUNK: Final = 20_000
 READY_S: Final = 300.0
-RATE, BEFORE_S, RUN_S = 20, 8, 50
-"""Events a second around a kill; when it comes; for how long in all."""
+RATE: Final = 20
+SPANS: Final = {FULL: (8, 50), QUICK: (5, 30), SHORT: (3, 10)}
+"""When the kill comes among events, and for how many seconds they come in all."""
 
 
 class Restored(NamedTuple):
@@ -57,28 +59,29 @@ class Restored(NamedTuple):
     resident: int
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Restore each number of members in turn, then kill the worker among events."""
-    lived, by_events = _lived()
+    lived, by_events = _lived(LIVED[scale])
     with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=True) as kafka:
-        settings = Settings(kafka=kafka.bootstrap, data=Path(folder))
+        settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=2 if scale is SHORT else 10)
         with Crew(settings) as crew:
             publish_all(settings, rule_sets(), tell)
             filler = Filler(settings, lived)
             found = []
-            for size in QUICK_SIZES if quick else SIZES:
+            for size in SIZES[scale]:
                 tell(f"{size:,} members")
                 filler.fill(size)
                 found.append(_restore(crew, size))
                 tell(f"restored in {found[-1].seconds:.2f} s")
             tell("killing a worker among events")
-            outage_s = _kill(crew, settings)
+            outage_s = _kill(crew, settings, *SPANS[scale])
     few, many = found
     return {
         "members": [one.members for one in found],
         "restore_s": [round(one.seconds, 2) for one in found],
         "restore_cpu_s": [round(one.cpu_s, 2) for one in found],
         "members_per_s": round(many.members / many.seconds),
+        "start_s": round(few.seconds - (many.seconds - few.seconds) * few.members / (many.members - few.members), 2),
         "bytes_per_member": round((many.resident - few.resident) / (many.members - few.members)),
         "packed_bytes": round(filler.packed_bytes),
         "packed_bytes_by_events": by_events,
@@ -88,16 +91,16 @@ def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
     }
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether a target is missed; a quick run is too short to say."""
-    return not quick and (found["bytes_per_member"] > TARGETS["bytes"] or found["members_per_s"] < TARGETS["members_per_s"])
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether a target is missed; a shorter run is too short to say."""
+    return scale is FULL and (found["bytes_per_member"] > TARGETS["bytes"] or found["members_per_s"] < TARGETS["members_per_s"])
 
 
-def _lived() -> tuple[dict[bytes, bytes], dict[int, int]]:
+def _lived(events: int) -> tuple[dict[bytes, bytes], dict[int, int]]:
     """Let members live; gives all states, and how large a member is after so many events."""
     table = Table(pipeline_rules())
-    records = list(islice(street_records(LIVED), LIVED))
-    for at in range(0, LIVED, BATCH):
+    records = list(islice(street_records(events), events))
+    for at in range(0, events, BATCH):
         table.run(records[at : at + BATCH])
     lived: dict[bytes, int] = {}
     for key, _ in records:
@@ -178,14 +181,14 @@ def _resident(process: int) -> int:
     return int(text.split("VmRSS:")[1].split()[0]) * 1024
 
 
-def _kill(crew: Crew, settings: Settings) -> float:
+def _kill(crew: Crew, settings: Settings, before_s: int, lasts_s: int) -> float:
     """Kill the members' worker while events come, start it again at once; gives the seconds until the first event goes through."""
     worker = crew.start("members", "intake")[0]
     for one in crew.workers[-2:]:
         eventually(one.ready, f"{one.stage} to be ready", READY_S)
     with Street(settings, {}) as street, ThreadPoolExecutor(1) as aside:
-        readings = aside.submit(street.around, RATE, RUN_S)
-        time.sleep(BEFORE_S)
+        readings = aside.submit(street.around, RATE, lasts_s)
+        time.sleep(before_s)
         worker.kill()
         killed_ns = time.time_ns()
         crew.start("members")  # from here: it ends with the thread that starts it

@@ -23,6 +23,7 @@ from agents.servers import start_kafka
 from agents.settings import Settings
 from benchmarks.machine import broker_cores, on
 from benchmarks.pipeline import Yardstick, check, drain, publish_events
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import MEMBERS, SEED, rule_sets
 from deploy.demo.generator import street
 from deploy.demo.shops import SHOPS, Shop
@@ -31,7 +32,7 @@ from schemas.brands import Registration
 from schemas.rules import RuleSet
 from tests.integration.crew import Crew
 
-EVENTS, QUICK_EVENTS = 100_000, 20_000
+EVENTS: Final = {FULL: 100_000, QUICK: 20_000, SHORT: 2_000}
 TOPICS_AT_ONCE: Final = 60
 TARGETS: Final = {"brands": 1.5}
 
@@ -45,35 +46,36 @@ class Shape:
     workers: int = 1
 
 
+Series = dict[str, tuple[Shape, ...]]
 BASE: Final = Shape()
-SERIES: Final = {
+ALL: Final[Series] = {
     "brands": (BASE, Shape(brands=30), Shape(brands=300)),
     "partitions": (Shape(partitions=4), BASE, Shape(partitions=64)),
     "workers": (BASE, Shape(workers=2)),
 }
-QUICK_SERIES: Final = {"brands": (BASE, Shape(brands=30))}
+SERIES: Final[dict[Scale, Series]] = {FULL: ALL, QUICK: {"brands": (BASE, Shape(brands=30))}, SHORT: {"workers": (Shape(workers=2),)}}
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Run each shape once; gives the series."""
-    series = QUICK_SERIES if quick else SERIES
-    events = QUICK_EVENTS if quick else EVENTS
+    series = SERIES[scale]
     runs: dict[Shape, dict[str, Any]] = {}
     for shape in dict.fromkeys(shape for shapes in series.values() for shape in shapes):
-        runs[shape] = _run(shape, events)
+        runs[shape] = _run(shape, scale)
         tell(f"{shape}: {runs[shape]['us_per_event']} µs an event")
     return {
-        "events": events,
+        "events": EVENTS[scale],
         "series": {name: _grown(name, shapes, runs) for name, shapes in series.items()},
         "problems": [problem for run in runs.values() for problem in run["problems"]],
         "targets": TARGETS,
     }
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether a result is wrong or something grows faster than it may; a quick run is too short for the latter."""
-    grown = any(step > target for name, target in TARGETS.items() for step in found["series"][name]["per_decade"])
-    return bool(found["problems"]) or (not quick and grown)
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether a result is wrong or something grows faster than it may; a shorter run is too short for the latter."""
+    return bool(found["problems"]) or (
+        scale is FULL and any(step > target for name, target in TARGETS.items() for step in found["series"][name]["per_decade"])
+    )
 
 
 def _grown(name: str, shapes: Sequence[Shape], runs: dict[Shape, dict[str, Any]]) -> dict[str, Any]:
@@ -88,7 +90,8 @@ def _grown(name: str, shapes: Sequence[Shape], runs: dict[Shape, dict[str, Any]]
     }
 
 
-def _run(shape: Shape, events: int) -> dict[str, Any]:
+def _run(shape: Shape, scale: Scale) -> dict[str, Any]:
+    events = EVENTS[scale]
     shops = _shops(shape.brands)
     with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=True) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30, partitions=shape.partitions)
@@ -96,7 +99,7 @@ def _run(shape: Shape, events: int) -> dict[str, Any]:
             _register(settings, shops)
             pieces = street(SEED, events, time.time_ns() // 1_000_000, members=MEMBERS * 3 // shape.brands, shops=shops)
             expected = publish_events(settings, _rules(shops), pieces, mixed=False)
-            yardstick = Yardstick(kafka.bootstrap)
+            yardstick = Yardstick(kafka.bootstrap, scale)
             yardstick.measure()
             intake = drain(crew, "intake", [topics.events(shop.slug) for shop in shops])
             yardstick.measure()

@@ -28,6 +28,7 @@ from agents.rules_folder import publish_all
 from agents.servers import start_kafka
 from agents.settings import Settings
 from benchmarks.cpu import used
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import MEMBERS, SEED, in_json, rule_sets
 from deploy.demo.generator import Mix, Piece, street
 from deploy.demo.shops import SHOPS
@@ -35,12 +36,11 @@ from schemas import topics
 from schemas.scalars import instant_text
 from tests.integration.crew import Crew
 
-RATES: Final = (1_000, 5_000)
+RATES: Final = {FULL: (1_000, 5_000), QUICK: (1_000, 5_000), SHORT: (100,)}
 TARGETS_MS: Final = {"p50": 25.0, "p99": 60.0}
 """At the second of the rates."""
-SETTLE_S: Final = 6
-"""Not counted, at the start of each rate: the linger follows the load within 5 s."""
-BURST: Final = 40_000
+SPANS: Final = {FULL: (20, 40_000, 6), QUICK: (5, 10_000, 6), SHORT: (2, 500, 1)}
+"""Seconds that count at each rate; events of the burst before; seconds that do not count."""
 LATE_S: Final = 60
 DUE: Final = re.compile(rb'"due":"(\d{19})"')
 LIVE: Final = Mix(duplicates=0, refused=0, late=0, shuffled=0, old=0)
@@ -68,9 +68,9 @@ class Run(NamedTuple):
     busy: dict[str, float]
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Publish at each rate in turn on a Kafka of its own; gives percentiles, and how they are made up."""
-    seconds, burst = (6, BURST // 4) if quick else (20, BURST)
+    seconds, burst, settle_s = SPANS[scale]
     with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=True) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30)
         with Crew(settings) as crew:
@@ -82,16 +82,16 @@ def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
                 tell(f"a burst of {burst:,} events: what the machine can do at most")
                 capacity = street_.burst(burst)
                 tell(f"{capacity:,} events/s")
-                runs = {rate: street_.run(rate, seconds, tell) for rate in (*RATES, capacity // 2)}
+                rates = RATES[scale] if scale is SHORT else (*RATES[scale], capacity // 2)
+                runs = {rate: street_.run(rate, seconds, settle_s, tell) for rate in rates}
             legs = _Logs(settings)
             found = {rate: _figures(run, legs) for rate, run in runs.items()}
     return {"capacity_per_s": capacity, "rates": found, "targets_ms": TARGETS_MS, "seconds": seconds}
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether the target is missed at its rate; a quick run is too short to say."""
-    at_target = found["rates"][RATES[-1]]
-    return not quick and any(at_target[name] > target for name, target in TARGETS_MS.items())
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether the target is missed at its rate; a shorter run is too short to say."""
+    return scale is FULL and any(found["rates"][RATES[FULL][-1]][name] > target for name, target in TARGETS_MS.items())
 
 
 class Street:
@@ -126,17 +126,17 @@ class Street:
         readings = self._publish(events)
         return round(events / (max(one.had for one in readings) - min(one.due for one in readings)) * 1e9)
 
-    def run(self, rate: int, seconds: int, tell: Callable[[str], None]) -> Run:
+    def run(self, rate: int, seconds: int, settle_s: int, tell: Callable[[str], None]) -> Run:
         """Publish *rate* events a second; gives what came back of the last *seconds*, and how busy each process was."""
-        tell(f"{rate:,} events/s for {SETTLE_S + seconds} s")
-        self._prepare(rate * (SETTLE_S + seconds), rate)
+        tell(f"{rate:,} events/s for {settle_s + seconds} s")
+        self._prepare(rate * (settle_s + seconds), rate)
         before, began = self._spent(), time.monotonic()
-        readings = sorted(self._publish(rate * (SETTLE_S + seconds)))
+        readings = sorted(self._publish(rate * (settle_s + seconds)))
         lasted = time.monotonic() - began
         busy = {name: round((spent - before[name]) / lasted, 2) for name, spent in self._spent().items()}
         if self.repeated:
             raise RuntimeError(f"{self.repeated} events came back more than once")
-        return Run(readings[rate * SETTLE_S :], busy)
+        return Run(readings[rate * settle_s :], busy)
 
     def around(self, rate: int, seconds: int) -> list[Reading]:
         """Publish *rate* events a second; gives what came back, the first time that it did."""

@@ -30,6 +30,7 @@ from agents.settings import Settings
 from benchmarks.bench_engine import Bench
 from benchmarks.cpu import Used, used
 from benchmarks.machine import Calibration, broker_cores, calibrate, client_cores, on
+from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import MEMBERS, SEED, in_json, rule_sets, told_rules
 from deploy.demo.generator import DUPLICATE, ENRICHED, Piece, street
 from deploy.demo.shops import SHOPS
@@ -39,8 +40,8 @@ from schemas.rules import RuleSet
 from tests.integration.crew import Crew, Worker, eventually
 
 TARGET: Final = 25_000
-EVENTS, QUICK_EVENTS = 300_000, 60_000
-YARDSTICK_EVENTS: Final = 100_000
+EVENTS: Final = {FULL: 300_000, QUICK: 60_000, SHORT: 2_000}
+YARDSTICK_EVENTS: Final = {FULL: 100_000, QUICK: 50_000, SHORT: 2_000}
 DRAIN_S: Final = 600.0
 
 
@@ -55,26 +56,26 @@ class Drain(NamedTuple):
     after: Calibration
 
 
-def measure(quick: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Drain events in JSON, then mixed as the street's systems send them; again, once, where the machine moved meanwhile."""
-    events = QUICK_EVENTS if quick else EVENTS
     found = {}
-    for kind in ("json",) if quick else ("json", "mixed"):
-        one = _run(events, tell, mixed=kind == "mixed")
-        if one["moved"] and not quick:
+    for kind in ("json", "mixed") if scale is FULL else ("json",):
+        one = _run(scale, tell, mixed=kind == "mixed")
+        if one["moved"] and scale is FULL:
             tell("the machine moved: once more")
-            one = _run(events, tell, mixed=kind == "mixed")
+            one = _run(scale, tell, mixed=kind == "mixed")
         found[kind] = one
     return found
 
 
-def missed(found: dict[str, Any], quick: bool) -> bool:
-    """Tell whether a result is wrong or the target missed; a quick run is too short to hold rates against targets."""
-    return any(one["problems"] or (not quick and one["events_per_cpu_s"] < one["target"]) for one in found.values())
+def missed(found: dict[str, Any], scale: Scale) -> bool:
+    """Tell whether a result is wrong or the target missed; a shorter run is too short to hold rates against targets."""
+    return any(one["problems"] or (scale is FULL and one["events_per_cpu_s"] < one["target"]) for one in found.values())
 
 
-def _run(events: int, tell: Callable[[str], None], *, mixed: bool) -> dict[str, Any]:
-    """Drain *events* on a Kafka of its own, a straight loop between the stages."""
+def _run(scale: Scale, tell: Callable[[str], None], *, mixed: bool) -> dict[str, Any]:
+    """Drain events on a Kafka of its own, a straight loop between the stages."""
+    events = EVENTS[scale]
     kind = "mixed" if mixed else "json"
     with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=True) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30)
@@ -82,7 +83,7 @@ def _run(events: int, tell: Callable[[str], None], *, mixed: bool) -> dict[str, 
             tell(f"publishing {events:,} events, {kind}")
             expected = publish(settings, street(SEED, events, time.time_ns() // 1_000_000, members=MEMBERS), mixed)
             brands = [topics.events(shop.slug) for shop in SHOPS]
-            yardstick = Yardstick(kafka.bootstrap)
+            yardstick = Yardstick(kafka.bootstrap, scale)
             tell("draining")
             drains = {}
             for stage, names in (("intake", brands), ("members", [topics.MEMBERS])):
@@ -99,8 +100,8 @@ def _run(events: int, tell: Callable[[str], None], *, mixed: bool) -> dict[str, 
 class Yardstick:
     """The straight confluent-kafka loop on the same Kafka, in between: what a noisy machine leaves comparable."""
 
-    def __init__(self, servers: str) -> None:
-        self._bench = Bench(servers, YARDSTICK_EVENTS)
+    def __init__(self, servers: str, scale: Scale) -> None:
+        self._bench = Bench(servers, YARDSTICK_EVENTS[scale])
         self.rates: list[float] = []
 
     def measure(self) -> None:

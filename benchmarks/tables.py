@@ -97,6 +97,7 @@ def of_footprint(found: dict[str, Any]) -> Table:
         table.add_column(column, justify="right")
     for members, seconds, cpu in zip(found["members"], found["restore_s"], found["restore_cpu_s"], strict=True):
         table.add_row(f"restore of {members:,} members, s", f"{seconds:.2f} ({cpu:.2f} of CPU)", "")
+    table.add_row("of which for no members at all, s", f"{found['start_s']:.2f}", "")
     table.add_row("members restored a second", f"{found['members_per_s']:,}", f"{targets['members_per_s']:,}")
     table.add_row("bytes of memory a member", f"{found['bytes_per_member']:,}", f"{targets['bytes']}")
     table.add_row("of which packed", f"{found['packed_bytes']:,}", "")
