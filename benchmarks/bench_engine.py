@@ -79,11 +79,11 @@ def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     absent = [name for name, one in CONTENDERS.items() if not one.is_there]
     names = [name for name in (CONTENDERS if scale is FULL else OURS) if name not in absent]
     found = Rounds()
-    with on(broker_cores()), start_kafka(tuned=True) as kafka:
+    with on(broker_cores()), start_kafka(tuned=scale is not SHORT) as kafka:
         bench = Bench(kafka.bootstrap, many)
         for name in names:
             tell(f"{name}: {bench.check(name):,} outputs are right")
-        found.run({name: partial(bench.rate, name) for name in names}, rounds, tell)
+        found.run({name: partial(bench.rate, name) for name in names}, rounds, tell, repeat=scale is not SHORT)
     return {
         "events_per_cpu_s": {name: found.rate(name) for name in names},
         "engine_over": {name: found.over("engine", name) for name in names if name != "engine"},

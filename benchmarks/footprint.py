@@ -46,7 +46,7 @@ TARGETS: Final = {"bytes": 450, "members_per_s": 300_000}
 CHUNK: Final = 20_000
 READY_S: Final = 300.0
 RATE: Final = 20
-SPANS: Final = {FULL: (8, 50), QUICK: (5, 30), SHORT: (3, 10)}
+SPANS: Final = {FULL: (8, 50), QUICK: (5, 30), SHORT: (1, 6)}
 """When the kill comes among events, and for how many seconds they come in all."""
 
 
@@ -62,7 +62,7 @@ class Restored(NamedTuple):
 def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Restore each number of members in turn, then kill the worker among events."""
     lived, by_events = _lived(LIVED[scale])
-    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=True) as kafka:
+    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=scale is not SHORT) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=2 if scale is SHORT else 10)
         with Crew(settings) as crew:
             publish_all(settings, rule_sets(), tell)

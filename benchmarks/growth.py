@@ -93,7 +93,7 @@ def _grown(name: str, shapes: Sequence[Shape], runs: dict[Shape, dict[str, Any]]
 def _run(shape: Shape, scale: Scale) -> dict[str, Any]:
     events = EVENTS[scale]
     shops = _shops(shape.brands)
-    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=True) as kafka:
+    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=scale is not SHORT) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30, partitions=shape.partitions)
         with Crew(settings) as crew:
             _register(settings, shops)

@@ -71,7 +71,7 @@ class Run(NamedTuple):
 def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Publish at each rate in turn on a Kafka of its own; gives percentiles, and how they are made up."""
     seconds, burst, settle_s = SPANS[scale]
-    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=True) as kafka:
+    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=scale is not SHORT) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30)
         with Crew(settings) as crew:
             publish_all(settings, rule_sets(), tell)

@@ -77,7 +77,7 @@ def _run(scale: Scale, tell: Callable[[str], None], *, mixed: bool) -> dict[str,
     """Drain events on a Kafka of its own, a straight loop between the stages."""
     events = EVENTS[scale]
     kind = "mixed" if mixed else "json"
-    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=True) as kafka:
+    with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, on(broker_cores()), start_kafka(tuned=scale is not SHORT) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=30)
         with Crew(settings) as crew:
             tell(f"publishing {events:,} events, {kind}")

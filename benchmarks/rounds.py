@@ -38,10 +38,11 @@ class Rounds:
     def __init__(self) -> None:
         self.samples: list[Sample] = []
 
-    def run(self, contenders: Mapping[str, Measure], rounds: int, tell: Callable[[str], None]) -> None:
-        """Measure until each contender has *rounds* samples that count, in twice as many rounds at most."""
+    def run(self, contenders: Mapping[str, Measure], rounds: int, tell: Callable[[str], None], *, repeat: bool = True) -> None:
+        """Measure each contender *rounds* times; with *repeat* until so many samples count, in twice as many rounds at most."""
         number = 0
-        while number < rounds or (number < 2 * rounds and any(len(self.kept(name)) < rounds for name in contenders)):
+        self._machine = calibrate()
+        while number < rounds or (repeat and number < 2 * rounds and any(len(self.kept(name)) < rounds for name in contenders)):
             order = list(contenders)
             Random(SEED + number).shuffle(order)
             for name in order:
@@ -49,9 +50,9 @@ class Rounds:
             number += 1
 
     def _measure(self, number: int, name: str, measure: Measure, tell: Callable[[str], None]) -> None:
-        before = calibrate()
         rate = measure(number)
-        sample = Sample(number, name, rate, before, calibrate())
+        before, self._machine = self._machine, calibrate()
+        sample = Sample(number, name, rate, before, self._machine)
         self.samples.append(sample)
         tell(f"round {number + 1}, {name}: {rate:,.0f} events per CPU-second{'' if sample.kept else ', dropped: the machine moved'}")
 
