@@ -83,7 +83,8 @@ class Silent:
 class Table:
     """A partition of members in memory, as the engine holds it."""
 
-    def __init__(self, rules: Mapping[str, bytes]) -> None:
+    def __init__(self, rules: Mapping[str, bytes], now_ms: int = NOW_MS) -> None:
+        self._now_ms = now_ms
         self.states: dict[bytes, bytes] = {}
         self.offset = 0
         self.spent_us: list[float] = []
@@ -107,7 +108,7 @@ class Table:
         fold = self.fold
         fold.begin()
         for key, value in records:
-            fold.fold(Written(TOPIC, 0, self.offset, NOW_MS, key, value))
+            fold.fold(Written(TOPIC, 0, self.offset, self._now_ms, key, value))
             self.offset += 1
         done = fold.commit()
         for key, packed in done.states.items():
@@ -262,8 +263,8 @@ def rule_set(owner: str, tags: int) -> bytes:
     return rules.encode(found)
 
 
-def street_records(lived: int, measured: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """Yield envelopes and the keys of their members; after the first *lived* events all happen at one moment."""
+def street_records(lived: int, measured: int = 0, now_ms: int = NOW_MS) -> Iterator[tuple[bytes, bytes]]:
+    """Yield envelopes and the keys of their members; after the first *lived* events all happen at one moment, *now_ms*."""
     from benchmarks.workload import SEED, in_json
     from deploy.demo.generator import Mix, street, written
     from streams.intake import Intake
@@ -274,11 +275,11 @@ def street_records(lived: int, measured: int = 0) -> Iterator[tuple[bytes, bytes
         intake.enlist(owner, Terms(), owner.encode().ljust(16, b"."))
     mix = Mix(duplicates=0, refused=0, late=0, shuffled=0, old=0)
     events = lived + measured
-    for offset, piece in enumerate(street(SEED, events, NOW_MS, members=PEOPLE, mix=mix)):
+    for offset, piece in enumerate(street(SEED, events, now_ms, members=PEOPLE, mix=mix)):
         value, headers = in_json(piece)
         if offset >= lived:
-            value = msgspec.json.encode(msgspec.json.decode(value) | {"time": written(NOW_MS)})
-        decided = intake(Written(f"huiliu.{piece.brand}.events", 0, offset, NOW_MS, piece.key, value, headers))
+            value = msgspec.json.encode(msgspec.json.decode(value) | {"time": written(now_ms)})
+        decided = intake(Written(f"huiliu.{piece.brand}.events", 0, offset, now_ms, piece.key, value, headers))
         if not isinstance(decided, Effect) or decided.key is None:
             raise TypeError(f"the street's own event was refused: {decided}")
         yield decided.key, decided.value or b""

@@ -30,7 +30,7 @@ from agents.rules_folder import publish_all
 from agents.servers import start_kafka
 from agents.settings import Settings
 from benchmarks.cpu import used
-from benchmarks.folds import BATCH, KEY_BYTES, NOW_MS, Table, copied, pipeline_rules, street_records
+from benchmarks.folds import BATCH, KEY_BYTES, Table, copied, pipeline_rules, street_records
 from benchmarks.latency import Street
 from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import rule_sets
@@ -61,12 +61,13 @@ class Restored(NamedTuple):
 
 def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
     """Restore each number of members in turn, then kill the worker among events."""
-    lived, by_events = _lived(LIVED[scale])
+    now_ms = time.time_ns() // 1_000_000
+    lived, by_events = _lived(LIVED[scale], now_ms)
     with tempfile.TemporaryDirectory(prefix="huiliu-bench-") as folder, start_kafka(tuned=scale is not SHORT) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=Path(folder), session_timeout_s=2 if scale is SHORT else 10)
         with Crew(settings) as crew:
             publish_all(settings, rule_sets(), tell)
-            filler = Filler(settings, lived)
+            filler = Filler(settings, lived, now_ms)
             found = []
             for size in SIZES[scale]:
                 tell(f"{size:,} members")
@@ -96,10 +97,13 @@ def missed(found: dict[str, Any], scale: Scale) -> bool:
     return scale is FULL and (found["bytes_per_member"] > TARGETS["bytes"] or found["members_per_s"] < TARGETS["members_per_s"])
 
 
-def _lived(events: int) -> tuple[dict[bytes, bytes], dict[int, int]]:
-    """Let members live; gives all states, and how large a member is after so many events."""
-    table = Table(pipeline_rules())
-    records = list(islice(street_records(events), events))
+def _lived(events: int, now_ms: int) -> tuple[dict[bytes, bytes], dict[int, int]]:
+    """Let members live up to *now_ms*; gives all states, and how large a member is after so many events.
+
+    Of members who had lived long ago each would be due at the first event of today: two minutes for a million.
+    """
+    table = Table(pipeline_rules(), now_ms)
+    records = list(islice(street_records(events, now_ms=now_ms), events))
     for at in range(0, events, BATCH):
         table.run(records[at : at + BATCH])
     lived: dict[bytes, int] = {}
@@ -112,16 +116,16 @@ def _lived(events: int) -> tuple[dict[bytes, bytes], dict[int, int]]:
 class Filler:
     """Writes copies of *lived* into the members' changelog, as if a worker had folded one record a partition."""
 
-    def __init__(self, settings: Settings, lived: dict[bytes, bytes]) -> None:
+    def __init__(self, settings: Settings, lived: dict[bytes, bytes], now_ms: int) -> None:
         self._partitions = settings.partitions
         self._templates = [(key, _stamped(packed)) for key, packed in lived.items() if len(key) == KEY_BYTES]
         self._others = {key: _stamped(packed) for key, packed in lived.items() if len(key) != KEY_BYTES}
         self._changelog = Changelog(settings.bootstrap(), members.APP_ID, topics.changelog(members.APP_ID, members.TABLE))
         self._filled = 0
         self.packed_bytes = statistics.mean(len(packed) for _, packed in self._templates)
-        _tick(settings)
+        _tick(settings, now_ms)
         found = asyncio.run(Cluster(settings.bootstrap()).topics([topics.MEMBERS]))[topics.MEMBERS]
-        self._marker = pack(Marker(1, NOW_MS, found.id, found.partitions, 1))
+        self._marker = pack(Marker(1, now_ms, found.id, found.partitions, 1))
 
     def fill(self, size: int) -> None:
         """Add members until there are *size*."""
@@ -147,11 +151,11 @@ def _stamped(packed: bytes) -> bytes:
     return bytes(STAMP) + packed[STAMP:]
 
 
-def _tick(settings: Settings) -> None:
+def _tick(settings: Settings, now_ms: int) -> None:
     """Write the one record that each partition holds."""
     producer = Producer({"bootstrap.servers": settings.bootstrap()})
     for partition in range(settings.partitions):
-        producer.produce(topics.MEMBERS, encode(Tick(NOW_MS)), None, partition)
+        producer.produce(topics.MEMBERS, encode(Tick(now_ms)), None, partition)
     producer.flush()
 
 
