@@ -39,7 +39,7 @@ def _save(figure: Figure, file: Path) -> Path:
 
 def _engine(found: Found, axes: Axes) -> None:
     """Bars of events per CPU-second, on a scale that shows the smallest, too."""
-    rates = {name: rate for name, rate in found["events_per_cpu_s"].items() if rate}
+    rates = dict(sorted(((name, rate) for name, rate in found["events_per_cpu_s"].items() if rate), key=lambda one: -one[1]))
     bars = axes.barh(list(rates), list(rates.values()), color=[COLOURS[name != "engine"] for name in rates])
     axes.bar_label(bars, labels=[f"{rate:,.0f}" for rate in rates.values()], padding=3)
     axes.set_xscale("log")
@@ -49,18 +49,19 @@ def _engine(found: Found, axes: Axes) -> None:
 
 
 def _latency(found: Found, axes: Axes) -> None:
-    """The median's parts, stacked by rate; p99 as a mark."""
-    rates = [f"{int(rate):,}" for rate in found["rates"]]
-    below = [0.0] * len(rates)
-    for colour, leg in zip(COLOURS, next(iter(found["rates"].values()))["legs"], strict=False):
-        parts = [one["legs"][leg]["p50"] for one in found["rates"].values()]
-        axes.bar(rates, parts, bottom=below, label=leg, color=colour, width=0.5)
-        below = [sum(each) for each in zip(below, parts, strict=True)]
-    axes.plot(rates, [one["p99"] for one in found["rates"].values()], "k_", markersize=30, label="p99, whole")
-    axes.set_yscale("symlog", linthresh=100)
+    """By rate: the medians of the whole and of each part side by side, and the whole's p99 as a mark."""
+    rates = sorted(found["rates"], key=int)
+    legs = list(found["rates"][rates[0]]["legs"])
+    width = 0.8 / (len(legs) + 1)
+    for number, (colour, name) in enumerate(zip(COLOURS, ["whole", *legs], strict=True)):
+        of_rate = [found["rates"][rate] if name == "whole" else found["rates"][rate]["legs"][name] for rate in rates]
+        axes.bar([at + number * width for at in range(len(rates))], [one["p50"] for one in of_rate], width, label=name, color=colour)
+    axes.plot(range(len(rates)), [found["rates"][rate]["p99"] for rate in rates], "k_", markersize=16, label="p99, whole")
+    axes.set_xticks([at + 0.4 - width / 2 for at in range(len(rates))], [f"{int(rate):,}" for rate in rates])
+    axes.set_yscale("log")
     axes.set_xlabel("events/s")
-    axes.set_ylabel("ms, medians of each part")
-    axes.legend()
+    axes.set_ylabel("ms, median")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _folds(found: Found, members: Axes, tags: Axes) -> None:
