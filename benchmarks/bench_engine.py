@@ -95,8 +95,9 @@ def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 def missed(found: dict[str, Any], scale: Scale) -> bool:
-    """Tell whether a ratio is below its target, or could not be had; a shorter run is too short to say."""
-    return scale is FULL and any((found["engine_over"].get(name) or 0) < target for name, target in TARGETS.items())
+    """Tell whether a ratio is below its target, or could not be had of who is there; a shorter run is too short to say."""
+    over = found["engine_over"]
+    return scale is FULL and any((over[name] or 0) < target for name, target in TARGETS.items() if name in over)
 
 
 class Bench:

@@ -39,7 +39,7 @@ from schemas.brands import Registration
 from schemas.rules import RuleSet
 from tests.integration.crew import Crew, Worker, eventually
 
-TARGET: Final = 25_000
+TARGET: Final = 40_000
 EVENTS: Final = {FULL: 300_000, QUICK: 60_000, SHORT: 2_000}
 YARDSTICK_EVENTS: Final = {FULL: 100_000, QUICK: 50_000, SHORT: 2_000}
 DRAIN_S: Final = 600.0

@@ -63,14 +63,13 @@ def of_folds(found: dict[str, Any]) -> Table:
         caption=f"targets a decade: members {found['targets']['members']}, tags {found['targets']['tags']}"
         f"{'' if found['compiled'] else '; not compiled'}{'; the machine moved meanwhile' if found['moved'] else ''}",
     )
-    for column in ("", "size", "µs an event", "times a decade", "bytes a member"):
+    for column in ("", "size", "µs an event", "times a decade"):
         table.add_column(column, justify="right")
     for name in ("members", "tags"):
         one = found[name]
         steps = ["", *(f"{each:.2f}" for each in one["per_decade"])]
-        sizes = one.get("bytes", [""] * len(steps))
-        for size, cost, step, bytes_ in zip(one["sizes"], one["us_per_event"], steps, sizes, strict=True):
-            table.add_row(name, f"{size:,}", f"{cost:.1f}", step, f"{bytes_}")
+        for size, cost, step in zip(one["sizes"], one["us_per_event"], steps, strict=True):
+            table.add_row(name, f"{size:,}", f"{cost:.1f}", step)
     return table
 
 
