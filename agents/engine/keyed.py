@@ -222,7 +222,7 @@ def give_back() -> None:
     """Return to the system what restores have freed, where the C library can.
 
     The client's fetched messages are as large as the states: 1,930 bytes a
-    member of 790 stayed resident, 1,020 after this.
+    member of 760 packed ones stayed resident, then 1,020 of 790 (one run each).
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
