@@ -33,15 +33,16 @@ class Sample(NamedTuple):
 
 
 class Rounds:
-    """What was measured, in order."""
+    """What was measured, in order; *look* tells how the machine is."""
 
-    def __init__(self) -> None:
+    def __init__(self, look: Callable[[], Calibration] = calibrate) -> None:
+        self._look = look
         self.samples: list[Sample] = []
 
     def run(self, contenders: Mapping[str, Measure], rounds: int, tell: Callable[[str], None], *, repeat: bool = True) -> None:
         """Measure each contender *rounds* times; with *repeat* until so many samples count, in twice as many rounds at most."""
         number = 0
-        self._machine = calibrate()
+        self._machine = self._look()
         while number < rounds or (repeat and number < 2 * rounds and any(len(self.kept(name)) < rounds for name in contenders)):
             order = list(contenders)
             Random(SEED + number).shuffle(order)
@@ -51,7 +52,7 @@ class Rounds:
 
     def _measure(self, number: int, name: str, measure: Measure, tell: Callable[[str], None]) -> None:
         rate = measure(number)
-        before, self._machine = self._machine, calibrate()
+        before, self._machine = self._machine, self._look()
         sample = Sample(number, name, rate, before, self._machine)
         self.samples.append(sample)
         tell(f"round {number + 1}, {name}: {rate:,.0f} events per CPU-second{'' if sample.kept else ', dropped: the machine moved'}")

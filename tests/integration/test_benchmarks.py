@@ -54,7 +54,7 @@ def order_of_three_rounds() -> list[tuple[str, ...]]:
         order.append(name)
         return float(number)
 
-    Rounds().run({name: partial(measured, name) for name in "abc"}, 3, told.append, repeat=False)
+    Rounds(lambda: Calibration(100.0, 200.0)).run({name: partial(measured, name) for name in "abc"}, 3, told.append, repeat=False)
     return [tuple(order[at : at + 3]) for at in range(0, 9, 3)]
 
 
