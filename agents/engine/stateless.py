@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from agents.engine.backend import Done, Lost, Start
-from agents.engine.cluster import Cluster
+from agents.engine.cluster import Cluster, Ends, Topic
 from agents.engine.folding import fold_stateless
 from agents.engine.group import Position
 from agents.engine.observer import Observer
@@ -39,13 +39,10 @@ class StatelessBackend:
 
     async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
         """Go on where the group stopped, and say so in its own words first: from then on the stop is not clean."""
-        topics = await self._cluster.topics({place.topic for place in places})
-        there = [place for place in places if place.topic in topics]
-        ends = await self._cluster.ends(there)
-        commits = await self._group().positions(there)
+        topics, ends, commits = await self._look(places)
         starts: dict[Place, Start] = {}
-        for place in there:
-            topic_id, (begin, end) = topics[place.topic].id, ends[place]
+        for place, (begin, end) in ends.items():
+            topic_id = topics[place.topic].id
             commit = commits.get(place)
             committed = Committed(*commit) if commit is not None else None
             try:
@@ -62,6 +59,22 @@ class StatelessBackend:
             raise Lost
         await self._say({place: start.position for place, start in starts.items()}, clean=False)
         return starts
+
+    async def _look(self, places: Sequence[Place]) -> tuple[dict[str, Topic], dict[Place, Ends], dict[Place, Position]]:
+        """Look at the topics of *places* that are there, at their ends and the group's commits, all of the same topics.
+
+        Kafka forgets the commits of a topic that is deleted: with the id of the
+        former one, the new one's records would be told for its first ones.
+        """
+        names = {place.topic for place in places}
+        topics = await self._cluster.topics(names)
+        while True:
+            there = [place for place in places if place.topic in topics]
+            ends = await self._cluster.ends(there)
+            commits = await self._group().positions(there)
+            found, topics = topics, await self._cluster.topics(names)
+            if found == topics:
+                return topics, ends, commits
 
     async def kept(self, durable: dict[Place, int]) -> None:
         """Take the word of a clean stop back: reading goes on."""
