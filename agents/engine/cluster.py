@@ -13,6 +13,7 @@ from agents.engine.pipeline import Place
 from agents.engine.writer import LOG_LEVEL
 
 TIMEOUT_S = 30.0
+PATIENCE_S = TIMEOUT_S + 5
 EARLIEST, LATEST = OffsetSpec.for_timestamp(-2), OffsetSpec.for_timestamp(-1)
 
 
@@ -74,7 +75,13 @@ class Cluster:
 
 
 async def _result(future: "Future[Any]") -> Any:
-    return await asyncio.wrap_future(future)
+    """Wait for an answer; raises TimeoutError where librdkafka forgets its own limit.
+
+    librdkafka 2.16's ListOffsets may never answer when a broker goes while it
+    looks for a leader: a watch that waited on would watch no more.
+    """
+    async with asyncio.timeout(PATIENCE_S):
+        return await asyncio.wrap_future(future)
 
 
 def _id_bytes(uuid: Any) -> bytes:
