@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -91,9 +91,10 @@ class Server:
 
 
 class Kafka(Server):
-    """One broker that is its own controller.  *bootstrap* is its address."""
+    """One broker that is its own controller.  *bootstrap* is its address; *behind* the ports that proxies lead to."""
 
     bootstrap: str
+    behind: list[int]
 
 
 class Redis(Server):
@@ -102,24 +103,25 @@ class Redis(Server):
     url: str
 
 
-def start_kafka(folder: Path | None = None, *, jars: Path = LIBS, tuned: bool = False) -> Kafka:
+def start_kafka(folder: Path | None = None, *, jars: Path = LIBS, tuned: bool = False, proxies: Sequence[int] = ()) -> Kafka:
     """Start Kafka on the data in *folder* (made if absent) and return when it serves.
 
     The port is the folder's former one, if that is still free.  *tuned* lets
-    the JVM compile fully: slower to start, right for benchmarks.  Raises
-    ``ServerFailed``.
+    the JVM compile fully: slower to start, right for benchmarks.  Each of
+    *proxies* is a port on which somebody else listens: who comes through it
+    to the listener behind is told of that port alone.  Raises ``ServerFailed``.
     """
     if not any(jars.glob("kafka_*.jar")):
         raise ServerFailed(f"no Kafka in {jars}: run `make setup`, or name a running one in HUILIU_KAFKA")
     home, temporary = _home(folder, "kafka")
-    port, controller = _port(home), free_port()
+    port, controller, *behind = _port(home), *(free_port() for _ in range(1 + len(proxies)))
     properties = home / "server.properties"
-    properties.write_text(_properties(home / "log", port, controller))
+    properties.write_text(_properties(home / "log", port, controller, dict(zip(behind, proxies, strict=True))))
     java = _java(jars, tuned=tuned)
     if not (home / "log" / "meta.properties").exists():
         _format(java, properties)
     server = Kafka("kafka", [*java, "kafka.Kafka", str(properties)], home, temporary=temporary)
-    server.bootstrap = f"{HOST}:{port}"
+    server.bootstrap, server.behind = f"{HOST}:{port}", behind
     with ExitStack() as undo:
         undo.callback(server.stop)
         server.wait_until(lambda: _listens(port))
@@ -214,23 +216,25 @@ def _format(java: list[str], properties: Path) -> None:
         raise ServerFailed(f"Kafka's data folder could not be formatted:\n{done.stdout}{done.stderr}")
 
 
-def _properties(log: Path, port: int, controller: int) -> str:
-    """Write the broker's settings.
+def _properties(log: Path, port: int, controller: int, proxied: Mapping[int, int]) -> str:
+    """Write the broker's settings.  *proxied*: further ports, and what clients are told in their stead.
 
     Voters are named here, not in the metadata log (as ``--standalone`` would),
     so that the same data starts again on other ports.
     """
+    open_at = [f"PLAINTEXT://{HOST}:{port}", *(f"P{at}://{HOST}:{at}" for at in proxied)]
+    plain = [f"P{at}:PLAINTEXT" for at in proxied]
     return "\n".join(
         f"{name}={setting}"
         for name, setting in {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@{HOST}:{controller}",
-            "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+            "listeners": ",".join([*open_at, f"CONTROLLER://{HOST}:{controller}"]),
+            "advertised.listeners": ",".join([f"PLAINTEXT://{HOST}:{port}", *(f"P{at}://{HOST}:{told}" for at, told in proxied.items())]),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", *plain]),
             "auto.create.topics.enable": "false",
             "log.message.timestamp.type": "LogAppendTime",
             "offsets.topic.replication.factor": 1,
