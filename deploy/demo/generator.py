@@ -45,13 +45,14 @@ class Piece(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """How much of what goes wrong, as shares of all records."""
+    """How much of what goes wrong, as shares of all records; *favourite*: how much one member of each shop does alone."""
 
     duplicates: float = 0.01
     refused: float = 0.005
     late: float = 0.03
     shuffled: float = 0.05
     old: float = 0.015
+    favourite: float = 0.0
 
 
 class _Told(NamedTuple):
@@ -73,11 +74,15 @@ def street(
     *,
     span_ms: int = 2 * DAY,
     members: int = 2_000,
+    first_member: int = 0,
     shops: tuple[Shop, ...] = SHOPS,
     mix: Mix = Mix(),  # noqa: B008  (a tuple: nobody can change it)
 ) -> Iterator[Piece]:
-    """Yield *events* records of the *span_ms* up to *now_ms*, in the order in which the brands publish them."""
-    return _Street(seed, now_ms, members, shops, mix).pieces(_moments(events, now_ms, span_ms))
+    """Yield *events* records of the *span_ms* up to *now_ms*, in the order in which the brands publish them.
+
+    Streets whose members are numbered from different *first_member* on have nobody in common.
+    """
+    return _Street(seed, now_ms, range(first_member, first_member + members), shops, mix).pieces(_moments(events, now_ms, span_ms))
 
 
 def _moments(events: int, now_ms: int, span_ms: int) -> Iterator[int]:
@@ -94,7 +99,7 @@ def _moments(events: int, now_ms: int, span_ms: int) -> Iterator[int]:
 
 
 class _Street:
-    def __init__(self, seed: int, now_ms: int, members: int, shops: tuple[Shop, ...], mix: Mix) -> None:
+    def __init__(self, seed: int, now_ms: int, members: range, shops: tuple[Shop, ...], mix: Mix) -> None:
         self.random = Random(seed)
         self.now_ms = now_ms
         self.shops = shops
@@ -132,7 +137,9 @@ class _Street:
         if self.due and self.due[0][0] <= at_ms:
             return heapq.heappop(self.due)[2]
         shop = self.random.choices(self.shops, cum_weights=self.traffic)[0]
-        person = self.crowds[shop.slug].draw(self.random)
+        crowd = self.crowds[shop.slug]
+        alone = self.mix.favourite and self.random.random() < self.mix.favourite
+        person = crowd.people[0] if alone else crowd.draw(self.random)
         self.serial += 1
         visit = Visit(self.random, shop, person, self.serial, at_ms)
         old_ms = self.random.randint(20 * DAY, 200 * DAY) if self.random.random() < self.mix.old else 0

@@ -19,11 +19,11 @@ class Person(NamedTuple):
 
 
 class Crowd:
-    """The members of *shop*, drawn by Zipf's law: the n-th most frequent comes 1/n as often."""
+    """The *members* of *shop*, by their numbers, drawn by Zipf's law: the n-th most frequent comes 1/n as often."""
 
-    def __init__(self, random: Random, shop: Shop, members: int) -> None:
-        self.people = [_person(random, shop, number) for number in range(members)]
-        self.weights = list(accumulate(1 / (rank + 3) for rank in range(members)))
+    def __init__(self, random: Random, shop: Shop, members: range) -> None:
+        self.people = [_person(random, shop, number) for number in members]
+        self.weights = list(accumulate(1 / (rank + 3) for rank in range(len(members))))
 
     def draw(self, random: Random) -> Person:
         """Let somebody come by."""
