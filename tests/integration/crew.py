@@ -7,10 +7,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -32,18 +32,42 @@ def eventually(holds: Callable[[], object], what: str, seconds: float = READY_S)
         time.sleep(POLL_S)
 
 
+class Process(Protocol):
+    """What a crew needs of a process that it started; ``subprocess.Popen`` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def send_signal(self, sig: int, /) -> None: ...
+
+
+Launch = Callable[[str, Mapping[str, str], Path], Process]
+"""Starts a worker of a stage, with an environment beside this process's own, that writes to a log."""
+
+
+def launch(stage: str, environment: Mapping[str, str], log: Path) -> Process:
+    """Start ``huiliu worker STAGE``."""
+    return start_alone(["-m", "agents", "worker", stage], environment, log)
+
+
+def start_alone(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Start Python with *arguments*; it is killed with this process."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, *arguments],
+            env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+
+
 class Worker:
     """One ``huiliu worker STAGE``."""
 
-    def __init__(self, stage: str, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, stage: str, environment: Mapping[str, str], log: Path, launch: Launch) -> None:
         self.stage, self.log, self.port = stage, log, free_port()
         self.meant = False
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "agents", "worker", stage],
-                env=os.environ | environment | {"HUILIU_HTTP_PORT": str(self.port)},
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            )  # fmt: skip
+        self.process = launch(stage, {**environment, "HUILIU_HTTP_PORT": str(self.port)}, log)
 
     def ready(self) -> bool:
         """Tell whether the worker says that it does its work."""
@@ -76,8 +100,8 @@ class Worker:
 class Crew:
     """The workers of one installation; leaving it as a context kills what is left."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, launch: Launch = launch) -> None:
+        self.settings, self.launch = settings, launch
         self.workers: list[Worker] = []
         self.ended: list[str] = []
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -93,13 +117,13 @@ class Crew:
             if worker.process.poll() is None:
                 worker.kill()
 
-    def start(self, *stages: str) -> list[Worker]:
-        """Start a worker of each of *stages*; several of one stage share its partitions."""
+    def start(self, *stages: str, **more: str) -> list[Worker]:
+        """Start a worker of each of *stages*, with *more* in its environment; several of one stage share its partitions."""
         told = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
         environment = {f"HUILIU_{name.upper()}": str(value) for name, value in told.items() if value is not None}
         first = len(self.workers)
         for number, stage in enumerate(stages, first):
-            self.workers.append(Worker(stage, environment, self.settings.data_dir / f"{number:02}-{stage}.log"))
+            self.workers.append(Worker(stage, {**environment, **more}, self.settings.data_dir / f"{number:02}-{stage}.log", self.launch))
         return self.workers[first:]
 
     def running(self, stage: str) -> list[Worker]:
@@ -110,7 +134,7 @@ class Crew:
         """Start again what ended by itself (a worker that was fenced does), as a supervisor would; note each in *ended*."""
         for worker in [one for one in self.workers if one.process.poll() is not None and not one.meant]:
             worker.meant = True
-            self.ended.append(f"{worker.stage} ended with {worker.process.returncode}:\n{worker.last_lines(8)}")
+            self.ended.append(f"{worker.stage} ended with {worker.process.poll()}:\n{worker.last_lines(8)}")
             self.start(worker.stage)
 
     def wait_until_ready(self) -> None:
