@@ -5,6 +5,7 @@
 # make fuzz     100,000 hostile records beside a well-behaved brand, through real workers
 # make bench    figures: the engine beside other ways of doing its job, the whole pipeline, latency, growth
 # make contenders   what of those is not ours: Kafka Streams, Bytewax, Quix Streams
+# make torture  300 runs of real workers under faults (about an hour); RUNS=, SEED=; python -m tests.torture --help
 # make lint | fix | lock | kafka-sums | clean
 
 SHELL := /bin/bash
@@ -15,7 +16,7 @@ BIN := .venv/bin
 LIBS := deploy/kafka/libs
 CODE := $(wildcard schemas streams sinks agents deploy tests benchmarks)
 
-.PHONY: setup system lint fix test demo bench contenders simulate fuzz lock kafka-sums clean
+.PHONY: setup system lint fix test demo bench contenders torture simulate fuzz lock kafka-sums clean
 .DELETE_ON_ERROR:
 
 setup: system .venv/installed $(LIBS)/checked
@@ -84,6 +85,9 @@ contenders: .contenders/bytewax/installed .contenders/quixstreams/installed benc
 benchmarks/contenders/kafka_streams/target/built: benchmarks/contenders/kafka_streams/pom.xml $(wildcard benchmarks/contenders/kafka_streams/src/main/java/huiliu/*.java) | system
 	@cd benchmarks/contenders/kafka_streams && mvn --quiet --batch-mode -Dstyle.color=never package dependency:copy-dependencies
 	@touch $@
+
+torture: setup
+	@$(BIN)/python -m tests.torture --runs $(or $(RUNS),300) --seed $(or $(SEED),1)
 
 lock: setup
 	deploy/lock.sh
