@@ -86,18 +86,30 @@ def _problems(campaign: str, money: Money, budget: Budget) -> list[str]:
 
 
 def table_of_money(found: list[Account]) -> Table:
-    """Lay the accounts one under another."""
-    table = Table("campaign", title="granted - reversed = reserved + spent; with what is left, the budget")
-    for name in ("rewards", "granted", "reversed", "reserved", "spent", "left", "budget", "refused"):
-        table.add_column(name, justify="right")
+    """Lay the accounts one under another; of points there is no money to tell."""
+    table = Table(title="granted - reversed = reserved + spent; with what is left, the budget", show_lines=True)
+    table.add_column("campaign", overflow="fold")
+    for name in ("rewards", "granted\n- reversed", "reserved\n+ spent", "left of\nthe budget"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("refused")
     for campaign, money, budget, problems in found:
-        total, limit = budget.total, budget.limits.money_minor
-        left = None if limit is None else limit - total.reserved_minor - total.spent_minor
-        amounts = (money.granted[campaign], money.reversed[campaign], total.reserved_minor, total.spent_minor, left, limit)
-        shown = ("" if amount is None or campaign not in money.coupons else _text(amount) for amount in amounts)
-        refused = ", ".join(f"{reason} {times}" for (of, reason), times in sorted(money.refused.items()) if of == campaign)
-        table.add_row(campaign, str(money.grants[campaign]), *shown, refused, style="red" if problems else "")
+        table.add_row(campaign.replace("/", "\n"), *_amounts(campaign, money, budget), style="red" if problems else "")
     return table
+
+
+def _amounts(campaign: str, money: Money, budget: Budget) -> tuple[str, ...]:
+    total, limit = budget.total, budget.limits.money_minor
+    refused = "\n".join(f"{reason} {times:,}" for (of, reason), times in sorted(money.refused.items()) if of == campaign)
+    if campaign not in money.coupons:
+        return f"{money.grants[campaign]:,}", "", "", "", refused
+    left = "" if limit is None else f"{_text(limit - total.reserved_minor - total.spent_minor)}\nof {_text(limit)}"
+    return (
+        f"{money.grants[campaign]:,}",
+        f"{_text(money.granted[campaign])}\n- {_text(money.reversed[campaign])}",
+        f"{_text(total.reserved_minor)}\n+ {_text(total.spent_minor)}",
+        left,
+        refused,
+    )
 
 
 def _minor(text: str) -> int:
