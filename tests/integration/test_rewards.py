@@ -145,6 +145,25 @@ def test_what_a_refund_gives_back_is_granted_to_the_next(crew: Crew) -> None:
     eventually(lambda: outcomes(crew)["refused budget"] == MEMBERS - GRANTS + 1, "a refusal")
 
 
+def test_who_asks_is_told_why_one_was_granted_and_another_was_not(crew: Crew) -> None:
+    environment = {"HUILIU_DATA": str(crew.settings.data_dir), "HUILIU_PARTITIONS": str(crew.settings.partitions)}
+
+    def asked(member: str) -> dict[str, Any]:
+        arguments = ("member", BRAND, f"brand_member:{member}", "--explain", "few", "--json")
+        found: dict[str, Any] = huiliu(*arguments, kafka=crew.settings.bootstrap(), environment=environment).document["explained"]
+        return found
+
+    eventually(lambda: asked("later")["refused"] is not None, "what was decided is committed")
+    later, late = asked("later"), asked("late")
+    assert (later["refused"]["reason"], later["refused"]["trigger"], later["rewards"]) == ("budget", "later-1-1", [])
+    assert [clause["holds"] for clause in later["clauses"]] == [True, True, True]
+    assert [(reward["status"], reward["value"]) for reward in late["rewards"]] == [("granted", "5.00")]
+    shown = huiliu("member", BRAND, "brand_member:later", "--explain", "few", kafka=crew.settings.bootstrap(), environment=environment)
+    assert "earned nothing" in shown.out
+    unknown = huiliu("member", BRAND, "brand_member:later", "--explain", "fwe", kafka=crew.settings.bootstrap(), environment=environment)
+    assert (unknown.status, "there are acme/few" in unknown.err) == (2, True)
+
+
 def test_a_budget_is_raised_live_and_a_campaign_ended(crew: Crew) -> None:
     publish(crew, RULES.replace("35.00", "45.00"))
     send(crew, *(order(f"n{number}", f"n{number}", "paid", 1) for number in range(5)))
