@@ -205,10 +205,10 @@ def _undo_order(
     """Take back what the order earned, and what tags earned that went with it."""
     if not earned.rewards and not earned.streaks:
         return
-    order = order_of(state, order_facts.order_id)
-    if order is None:
-        return
-    undoing.undo_order(earned, voice, order, order_cause(voice.keys, order_facts.order_id), event.id)
+    cause = order_cause(voice.keys, order_facts.order_id)
+    order = order_of(state, order_facts.order_id) if undoing.rests_on(earned, cause) else None
+    if order is not None:
+        undoing.undo_order(earned, voice, order, cause, event.id)
     if order_facts.status in (orders.CANCELLED, orders.REFUNDED):
         cancelled = order_facts.status == orders.CANCELLED
         bit, reason = (ON_CANCEL, Reversal.CANCELLED) if cancelled else (ON_REFUND, Reversal.REFUNDED)

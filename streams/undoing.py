@@ -81,6 +81,18 @@ def forget_link(earned: Earned, cause: bytes) -> None:
             del earned.streaks[campaign]
 
 
+def rests_on(earned: Earned, cause: bytes) -> bool:
+    """Tell whether a reward or a streak has to do with *cause*."""
+    for reward in earned.rewards.values():
+        if cause in reward.causes:
+            return True
+    for chain in earned.streaks.values():
+        for link in chain:
+            if link.cause == cause:
+                return True
+    return False
+
+
 def undo_order(earned: Earned, voice: Voice, order: Order, cause: bytes, event: str) -> None:
     """Take back what *order* earned, as far as it is cancelled or refunded now."""
     gone = orders.void(order)
