@@ -149,30 +149,37 @@ def _instant(text: str | None) -> int | None:
 
 
 def _table(outcomes: list[Outcome], before: dict[str, Outcome] | None) -> Table:
-    table = Table("campaign", title="backtest")
-    for name in ("grants", "granted", "taken back", "cost", "budget", "members", "held out", "exhausted", "refused"):
-        table.add_column(name, justify="right")
+    table = Table(title="backtest", show_lines=True)
+    table.add_column("campaign", overflow="fold")
+    for name in ("grants", "granted\n- taken back", "cost of\nthe budget", "members\nheld out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("refused")
     for one in outcomes:
         was = before.get(one.campaign) if before is not None else None
-        refused = ", ".join(f"{reason} {times:,}" for reason, times in one.refused.items())
-        cost = one.granted - one.taken_back
-        shown = _money(cost, one.currency)
-        if was is not None:
-            more = cost - was.granted + was.taken_back
-            shown += f" ({'+' if more >= 0 else ''}{_money(more, one.currency)})"
+        refused = [f"{reason} {times:,}" for reason, times in one.refused.items()]
+        if one.exhausted is not None:
+            refused.append(f"exhausted {one.exhausted[:16].replace('T', ' ')}")
         table.add_row(
-            one.campaign,
+            one.campaign.replace("/", "\n"),
             f"{one.grants:,}{_change(one.grants, was.grants if was else None)}",
-            _money(one.granted, one.currency),
-            _money(one.taken_back, one.currency),
-            shown,
-            "" if one.budget is None else _money(one.budget, one.currency),
-            f"{one.members:,}",
-            f"{one.held_out:,}",
-            (one.exhausted or "")[:16].replace("T", " "),
-            refused,
+            f"{_money(one.granted, one.currency)}\n- {_money(one.taken_back, one.currency)}",
+            _cost(one, was),
+            f"{one.members:,}\n{one.held_out:,}",
+            "\n".join(refused),
         )
     return table
+
+
+def _cost(one: Outcome, was: Outcome | None) -> str:
+    """Say what a campaign cost, of how much, and how much more than before; the budget of points is so many grants."""
+    cost = one.granted - one.taken_back
+    said = [_money(cost, one.currency)]
+    if was is not None:
+        more = cost - was.granted + was.taken_back
+        said.append(f"({'+' if more >= 0 else ''}{_money(more, one.currency)})")
+    if one.budget is not None:
+        said.append(f"of {_money(one.budget, one.currency)}{'' if one.currency else ' grants'}")
+    return "\n".join(said)
 
 
 def _change(now: int, was: int | None) -> str:
