@@ -11,44 +11,26 @@ batch and edited in place (7 µs an event less than frozen ones), and packed at
 Source: DESIGN 3 and 4, RULES 1, CONTRACT 2, 3 and 5.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
-from hashlib import sha256
 
-import msgspec
-
-from schemas import budgets, crm, decisions, envelope, shares, topics
-from schemas.budgets import Word
-from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged, Value
+from schemas import decisions, envelope, shares, topics
 from schemas.dead_letters import dead_letter_of
-from schemas.decisions import Decided, Decision, Noted
-from schemas.effects import Effect
+from schemas.decisions import Decided
 from schemas.envelope import Answer, Event, ManifestRequest, Origin, RulesSet, ShareTold, Tick
 from schemas.fold import Home, Record
 from schemas.member_state import NEVER, BrandState, Member, due_of, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
 from schemas.rules import ALLIANCE, HOUR_MS
-from schemas.scalars import instant_text, minor_text
-from schemas.state import Book
+from schemas.scalars import instant_text
 from streams import acts, attribution, consent, dedupe, rewards, ruleset, tags
 from streams.keys import Keys
 from streams.orders import Contradiction
+from streams.outbox import Live, Outbox
 from streams.partition import MEMBER_KEY, Partition
-from streams.rewarding import Ask, Saying, Tell, Voice
+from streams.rewarding import Voice
 from streams.ruleset import Plan
 from streams.tags import Change, Tag
-from streams.view import view
-
-
-class Live:
-    """A member in the batch's working set."""
-
-    __slots__ = ("due_ms", "key", "names", "offset", "state")
-
-    def __init__(self, key: bytes, state: Member, due_ms: int) -> None:
-        self.key, self.state, self.due_ms = key, state, due_ms
-        self.offset = -1
-        self.names: dict[str, str] = {}
 
 
 class MembersFold:
@@ -58,33 +40,31 @@ class MembersFold:
         self.keys = keys
         self.culprit: bytes | None = None
         self.partition = Partition()
+        self.out = Outbox(keys, self.partition)
         self._states: Mapping[bytes, bytes] = {}
         self._live: dict[bytes, Live] = {}
-        self._decisions: list[Decision] = []
         self._skip: Collection[tuple[int, bytes]] = ()
-        self._at = ""
-        self._asked = 0
         self._judged: list[Change] = []
 
     def restore(self, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
         """Begin from what was committed."""
-        self.home = home
+        self.home = self.out.home = home
         self._states = states
         self.partition.restore(states, clock_ms)
-        self._at = instant_text(clock_ms)
+        self.out.at = instant_text(clock_ms)
 
     def begin(self, skip: Collection[tuple[int, bytes]] = ()) -> None:
         """Open a batch."""
         self._skip = skip
         self._live = {}
-        self._decisions = []
+        self.out.decisions = []
         self.culprit = None
         self.partition.begin()
 
     def fold(self, record: Record) -> None:
         """Fold one record.  Raises for a bug only, or for a record that no stage of ours wrote."""
         self.partition.offset = record.offset
-        self._asked = 0
+        self.out.asked = 0
         match envelope.decode(record.value or b""):
             case Event() as event:
                 self._event(record, event)
@@ -93,7 +73,7 @@ class MembersFold:
             case RulesSet() as rules:
                 self._publish(record, rules)
             case ManifestRequest():
-                self._state_manifests(record.offset)
+                self.out.manifests(record.offset)
             case ShareTold() as told:
                 self._credit(record, told)
             case Answer() as answer:
@@ -102,7 +82,7 @@ class MembersFold:
     @property
     def asked(self) -> int:
         """Count what the record folded last tells other stages of ours."""
-        return self._asked
+        return self.out.asked
 
     def refuse(self, record: Record, bug: BaseException) -> None:
         """In place of an event whose fold raised: the dead letter ``crashed``; it counts as had."""
@@ -113,7 +93,7 @@ class MembersFold:
                 if not dedupe.passed(live.state.marks, self.partition.origin(event.origin), event.origin.offset):
                     self.partition.book(event.brand, event.terms).crashed += 1
                     detail = f"a bug of ours in stage members: {type(bug).__name__}"
-                    self._decisions.append(dead_letter_of(event, Refused(Reason.CRASHED, detail)))
+                    self.out.decisions.append(dead_letter_of(event, Refused(Reason.CRASHED, detail)))
             case _:
                 raise RuntimeError(f"a record of our own can't be folded, at offset {record.offset}") from bug
 
@@ -123,41 +103,41 @@ class MembersFold:
         for key, live in self._live.items():
             states[key] = pack_member(live.offset, live.due_ms, live.state)
         states.update(self.partition.commit())
-        return Decided(self._decisions, states, self.partition.clock_ms)
+        return Decided(self.out.decisions, states, self.partition.clock_ms)
 
     def abort(self) -> None:
         """Forget the batch."""
         self.partition.abort()
         self._live = {}
-        self._decisions = []
-        self._at = instant_text(self.partition.clock_ms)
+        self.out.decisions = []
+        self.out.at = instant_text(self.partition.clock_ms)
 
     # One event
 
     def _event(self, record: Record, event: Event) -> None:
         live = self._load(record.key or b"", record.offset)
         if dedupe.passed(live.state.marks, self.partition.origin(event.origin), event.origin.offset):
-            self._decisions.append(Noted(decisions.REPLAYED, event.brand, 1))
+            self.out.note(decisions.REPLAYED, event.brand)
             return
         book = self.partition.book(event.brand, event.terms)
         state = live.state.brands.get(event.brand)
         if state is not None and (repeated := self._repeated(state, event)):
             if isinstance(repeated, Refused):
-                self._decisions.append(dead_letter_of(event, repeated))
+                self.out.decisions.append(dead_letter_of(event, repeated))
             else:
                 book.duplicates += 1
-                self._decisions.append(Noted(decisions.DUPLICATE, event.brand, 1))
+                self.out.note(decisions.DUPLICATE, event.brand)
             return
         self._advance(event.time_ms, record.offset)
         plan = self.partition.plan(event.brand)
         changes = self._apply(live, record.offset, event, plan)
-        self._tell_enriched(live, event, plan, book)
+        self.out.enriched(live, event, plan, book)
         if changes:
-            self._tell_changes(live, event.brand, changes, event.origin)
+            self.out.changes(live, event.brand, changes, event.origin)
         state = live.state.brands[event.brand]
         if attribution.concerns(state, event.facts):
             for key, word in attribution.asks(live.key, state, event, plan.sharing):
-                self._ask(topics.SHARES, key, partial(shares.packed, word))
+                self.out.ask(topics.SHARES, key, partial(shares.packed, word))
         if plan.offers is not None or state.rewards:
             self._reward(live, event, plan, state)
 
@@ -195,9 +175,9 @@ class MembersFold:
 
     def _note(self, brand: str, applied: acts.Acts) -> None:
         if applied.orphans:
-            self._decisions.append(Noted(decisions.REFUND_WITHOUT_ORDER, brand, applied.orphans))
+            self.out.note(decisions.REFUND_WITHOUT_ORDER, brand, applied.orphans)
         if applied.forgotten:
-            self._decisions.append(Noted(decisions.VALUES_FORGOTTEN, brand, applied.forgotten))
+            self.out.note(decisions.VALUES_FORGOTTEN, brand, applied.forgotten)
 
     # The clock, and who is due
 
@@ -211,16 +191,16 @@ class MembersFold:
         if t_ms <= before:
             return
         self.partition.clock_ms = t_ms
-        self._at = instant_text(t_ms)
+        self.out.at = instant_text(t_ms)
         if before and t_ms // HOUR_MS != before // HOUR_MS:
-            self._state_manifests(offset)
+            self.out.manifests(offset)
         for due_ms, key in self.partition.due(t_ms):
             if (offset, key) in self._skip or self._due_of(key) != due_ms:
                 continue
             self.culprit = key
             live = self._load(key, offset)
             live.due_ms = NEVER
-            self._judge_all(live, self._here(offset))
+            self._judge_all(live, self.out.here(offset))
             self.culprit = None
 
     def _due_of(self, key: bytes) -> int:
@@ -236,7 +216,7 @@ class MembersFold:
             if brands is None or brand in brands:
                 plan = self.partition.plan(brand)
                 judged = tags.judge(plan.steps, live.state.brands[brand], self.partition.clock_ms)
-                self._tell_changes(live, brand, self._settle(live, brand, plan, judged), here)
+                self.out.changes(live, brand, self._settle(live, brand, plan, judged), here)
                 self._reward_by_clock(live, brand, plan, here)
 
     def _settle(self, live: Live, brand: str, plan: Plan, judged: tuple[list[Change], int]) -> list[Change]:
@@ -279,7 +259,7 @@ class MembersFold:
         brand, offers = event.brand, plan.offers
         if rewards.concerns(offers, state, event, self._judged):
             said = rewards.on_event(offers, state, event, self._judged, self._voice(live, brand), self._allows(state, brand))
-            self._say(live, brand, said, event.origin)
+            self.out.say(live, brand, said, event.origin)
         if state.expires_ms:
             self._note_due(live, state.expires_ms)
 
@@ -287,7 +267,7 @@ class MembersFold:
         """Let what a share brought, which is *counted* anew or not, take back and earn."""
         voice, changes = self._voice(live, told.brand), self._judged if counted else []
         said = rewards.on_share(plan.offers, state, told, counted, changes, voice, self._allows(state, told.brand))
-        self._say(live, told.brand, said, here)
+        self.out.say(live, told.brand, said, here)
         if state.expires_ms:
             self._note_due(live, state.expires_ms)
 
@@ -297,7 +277,7 @@ class MembersFold:
         entered = offers is not None and bool(offers.by_tag) and any(change.entered for change in self._judged)
         if entered or (state.expires_ms and state.expires_ms <= clock_ms):
             said = rewards.on_clock(offers, state, self._judged, self._voice(live, brand), self._allows(state, brand))
-            self._say(live, brand, said, here)
+            self.out.say(live, brand, said, here)
         if state.expires_ms:
             self._note_due(live, state.expires_ms)
 
@@ -305,28 +285,15 @@ class MembersFold:
         state = live.state.brands.get(answer.brand)
         if self._hear(live, answer.origin, answer.index) and state is not None:
             said = rewards.on_answer(state, answer, self._voice(live, answer.brand))
-            self._say(live, answer.brand, said, self._here(self.partition.offset))
+            self.out.say(live, answer.brand, said, self.out.here(self.partition.offset))
             if state.expires_ms:
                 self._note_due(live, state.expires_ms)
 
     def _voice(self, live: Live, brand: str) -> Voice:
-        return Voice(self.keys, brand, live.key, self._name(live, brand), self.partition.clock_ms, self._at)
+        return Voice(self.keys, brand, live.key, self.out.name(live, brand), self.partition.clock_ms, self.out.at)
 
     def _allows(self, state: BrandState, brand: str) -> bool:
         return consent.allows_rewards(state.consent, self.partition.terms(brand))
-
-    def _say(self, live: Live, brand: str, said: Collection[Saying], origin: Origin) -> None:
-        book = self.partition.book(brand)
-        for one in said:
-            if isinstance(one, Tell):
-                self._tell(live, brand, book, one.type, one.effect, origin, one.value)
-            elif isinstance(one, Ask):
-                self._ask_budgets(one.campaign, one.word)
-            else:
-                self._decisions.append(one)
-
-    def _ask_budgets(self, campaign: str, word: Word) -> None:
-        self._ask(topics.BUDGETS, campaign.encode(), lambda here, index: budgets.encode(budgets.Ask(here, index, campaign, word)))
 
     # Rules
 
@@ -338,7 +305,7 @@ class MembersFold:
         document, clock_ms = published.document, self.partition.clock_ms
         rules = ruleset.publish(standing, published.version, document, record.offset, clock_ms)
         self.partition.publish(published.owner, rules)
-        here = self._here(record.offset)
+        here = self.out.here(record.offset)
         brands = None if published.owner == ALLIANCE else (published.owner,)
         for key in sorted(self._states.keys() | self._live.keys()):
             if len(key) != MEMBER_KEY or (record.offset, key) in self._skip:
@@ -363,85 +330,11 @@ class MembersFold:
                 del state.tags[name]
             if told:
                 exits = [Change(name, False, False, None, (), version) for name in gone]
-                self._tell_changes(live, brand, exits, here)
+                self.out.changes(live, brand, exits, here)
             if state.rewards:
-                self._say(live, brand, rewards.on_rules(plan.offers, state, self._voice(live, brand)), here)
+                self.out.say(live, brand, rewards.on_rules(plan.offers, state, self._voice(live, brand)), here)
         live.due_ms = NEVER
         self._judge_all(live, here)
-
-    # What the brand is told
-
-    def _tell_enriched(self, live: Live, event: Event, plan: Plan, book: Book) -> None:
-        brand, origin = event.brand, event.origin
-        member = view(live.state, brand, self._name(live, brand), plan, book.terms, self.partition.clock_ms, self._at)
-        own = event.event
-        value = Enriched(msgspec.Raw(event.value if own is None else own), member)
-        self._tell(live, brand, book, crm.ENRICHED, "enriched", origin, value, f"{origin.partition}:{origin.offset}")
-
-    def _tell_changes(self, live: Live, brand: str, changes: Collection[Change], origin: Origin) -> None:
-        book = self.partition.book(brand)
-        for change in changes:
-            value = change.value
-            if change.currency is not None and isinstance(value, int):
-                value = minor_text(value, change.currency)
-            evidence = Evidence(value, change.events, change.version)
-            record_type = crm.TAG_ENTERED if change.entered else crm.TAG_EXITED
-            effect = f"{'entered' if change.entered else 'exited'}:{change.tag}"
-            told = TagChanged(self._name(live, brand), change.tag, self._at, evidence)
-            self._tell(live, brand, book, record_type, effect, origin, told)
-
-    def _tell(
-        self,
-        live: Live,
-        brand: str,
-        book: Book,
-        record_type: str,
-        effect: str,
-        origin: Origin,
-        value: Value,
-        brands_origin: str | None = None,
-    ) -> None:
-        record_id = self.keys.record_id(origin, live.key, f"{brand}:{effect}")
-        book.sequence += 1
-        book.chain = sha256(book.chain + record_id.encode()).digest()
-        self._decisions.append(self._record(brand, book, record_type, record_id, self._name(live, brand), value, brands_origin))
-
-    def _state_manifests(self, offset: int) -> None:
-        """State to each brand what it was sent since its last manifest, if there was anything."""
-        for brand in self.partition.brands():
-            book = self.partition.book(brand)
-            if book.sequence < book.first and not book.duplicates and not book.crashed:
-                continue
-            value = Manifest(
-                self.home.partition,
-                self.home.epoch,
-                book.first,
-                book.sequence,
-                book.sequence - book.first + 1,
-                book.chain.hex(),
-                book.duplicates,
-                book.crashed,
-                self._at,
-            )
-            record_id = self.keys.record_id(self._here(offset), b"", f"{brand}:manifest")
-            book.sequence += 1
-            book.first, book.chain, book.duplicates, book.crashed = book.sequence + 1, bytes(32), 0, 0
-            self._decisions.append(self._record(brand, book, crm.MANIFEST, record_id, None, value, None))
-
-    def _record(
-        self,
-        brand: str,
-        book: Book,
-        record_type: str,
-        record_id: str,
-        member: str | None,
-        value: Value,
-        origin: str | None,
-    ) -> CrmRecord:
-        home = self.home
-        return CrmRecord(
-            brand, book.terms, record_type, record_id, self._at, home.partition, home.epoch, book.sequence, member, value, origin
-        )
 
     # Other stages of ours
 
@@ -458,7 +351,7 @@ class MembersFold:
         plan = self.partition.plan(told.brand)
         applied = acts.Acts(plan, self.partition.clock_ms, record.offset, self.keys)
         applied.credit(state, told)
-        here = self._here(record.offset)
+        here = self.out.here(record.offset)
         if applied.counted:
             self._judge_credit(live, told, plan, applied, here)
         if plan.offers is not None or state.rewards:
@@ -467,17 +360,11 @@ class MembersFold:
     def _judge_credit(self, live: Live, told: ShareTold, plan: Plan, applied: acts.Acts, here: Origin) -> None:
         state = live.state.brands[told.brand]
         ordered = decisions.SHARE_ORDERED if told.order_id else decisions.SHARE_VISITED
-        self._decisions.append(Noted(ordered if told.now is not None else decisions.SHARE_TAKEN_BACK, told.brand, 1))
+        self.out.note(ordered if told.now is not None else decisions.SHARE_TAKEN_BACK, told.brand)
         self._note(told.brand, applied)
         judge = tags.judge_more if applied.only_more else tags.judge
         judged = judge(plan.steps_for(applied.counted), state, self.partition.clock_ms)
-        self._tell_changes(live, told.brand, self._settle(live, told.brand, plan, judged), here)
-
-    def _ask(self, topic: str, key: bytes, word: Callable[[Origin, int], bytes]) -> None:
-        """Tell the holder of *key* at another stage something: *word* packs it with this record as its origin and its running number."""
-        value = word(self._here(self.partition.offset), self._asked)
-        self._asked += 1
-        self._decisions.append(Effect(topic, topics.keyed_partition(key, self.home.partitions), key, value))
+        self.out.changes(live, told.brand, self._settle(live, told.brand, plan, judged), here)
 
     def _hear(self, live: Live, origin: Origin, index: int) -> bool:
         """Tell whether a word from another stage is new to its member; one that was had before is counted.
@@ -486,7 +373,7 @@ class MembersFold:
         other name by which it could be known again.
         """
         if dedupe.heard(live.state.heard, self.partition.origin(origin), origin.offset, index, 2 * self.home.partitions):
-            self._decisions.append(Noted(decisions.REPLAYED, topics.INTERNAL, 1))
+            self.out.note(decisions.REPLAYED, topics.INTERNAL)
             return False
         return True
 
@@ -502,15 +389,6 @@ class MembersFold:
             self._live[key] = live
         live.offset = offset
         return live
-
-    def _name(self, live: Live, brand: str) -> str:
-        name = live.names.get(brand)
-        if name is None:
-            name = live.names[brand] = self.keys.pairwise(brand, live.key)
-        return name
-
-    def _here(self, offset: int) -> Origin:
-        return Origin(self.home.topic_id, self.home.partition, offset)
 
 
 def _planned(plan: Plan, name: str) -> Tag:

@@ -25,7 +25,7 @@ from schemas.fold import Folded, Home, PartitionFold, Record
 from schemas.state import RING
 from sinks import dead_letters, serving_scripts
 from sinks import redis as serving
-from streams import acts, consent, counters, dedupe, engagement, intake, keywords, member, orders, partition, windows
+from streams import acts, consent, counters, dedupe, engagement, intake, keywords, member, orders, outbox, partition, windows
 from streams.keys import Keys
 from tests.torture import points
 
@@ -258,9 +258,9 @@ def _() -> None:
 
     def unmoved(self: member.MembersFold, record: Record, event: Event) -> None:
         live = self._load(record.key or b"", record.offset)
-        marks, told = dict(live.state.marks), len(self._decisions)
+        marks, told = dict(live.state.marks), len(self.out.decisions)
         event_of(self, record, event)
-        if any(getattr(one, "what", None) == "duplicate" for one in self._decisions[told:]):
+        if any(getattr(one, "what", None) == "duplicate" for one in self.out.decisions[told:]):
             live.state.marks = marks
 
     put(member.MembersFold, "_event", unmoved)
@@ -408,15 +408,16 @@ def _() -> None:
 
 @bug("manifests go on with the former's chain", "SIGTERM members", "SIGTERM members", "SIGTERM members")
 def _() -> None:
-    state_manifests = member.MembersFold._state_manifests  # noqa: SLF001
+    manifests = outbox.Outbox.manifests
 
-    def chained(self: member.MembersFold, offset: int) -> None:
-        chains = {brand: self.partition.book(brand).chain for brand in self.partition.brands()}
-        state_manifests(self, offset)
+    def chained(self: outbox.Outbox, offset: int) -> None:
+        partition = self._partition
+        chains = {brand: partition.book(brand).chain for brand in partition.brands()}
+        manifests(self, offset)
         for brand, chain in chains.items():
-            self.partition.book(brand).chain = chain
+            partition.book(brand).chain = chain
 
-    put(member.MembersFold, "_state_manifests", chained)
+    put(outbox.Outbox, "manifests", chained)
 
 
 # Those who are told
