@@ -4,7 +4,7 @@ The pipeline's own input (``benchmarks.pipeline``): three brands with 20 tags
 each.  Under ``valgrind --tool=callgrind`` a single pass counts instructions,
 which no other work on the machine disturbs.
 
-Run: ``python -m benchmarks.bench_folds [--events N] [--passes N] [--stage intake|members]``, after ``make setup``.
+Run: ``python -m benchmarks.bench_folds [--events N] [--passes N] [--members N]``, after ``make setup``.
 """
 
 import gc
@@ -31,7 +31,7 @@ class Published(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Nobody:

@@ -21,15 +21,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from math import log10
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from agents import compiled
+from benchmarks.bench_folds import Nobody, Published
 from benchmarks.machine import calibrate, client_cores, on
 from benchmarks.scale import FULL, QUICK, SHORT, Scale
-from schemas.decisions import Decision
-from schemas.effects import Effect, Headers
+from schemas.effects import Effect
 from schemas.envelope import RulesSet, Terms, Tick, encode
 from schemas.fold import Home
 
@@ -60,25 +60,6 @@ KINDS: Final = (
 )
 
 
-class Written(NamedTuple):
-    """A record of a log (``schemas.fold.Record``)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
-
-class Silent:
-    """Counts nothing that is decided."""
-
-    def decided(self, decisions: Sequence[Decision]) -> None:
-        """Pass over *decisions*."""
-
-
 class Table:
     """A partition of members in memory, as the engine holds it."""
 
@@ -107,7 +88,7 @@ class Table:
         fold = self.fold
         fold.begin()
         for key, value in records:
-            fold.fold(Written(TOPIC, 0, self.offset, self._now_ms, key, value))
+            fold.fold(Published(TOPIC, 0, self.offset, self._now_ms, key, value))
             self.offset += 1
         done = fold.commit()
         for key, packed in done.states.items():
@@ -216,7 +197,7 @@ def new_fold() -> "RenderedFold":
     from agents.members_fold import RenderedFold
     from streams.keys import Keys, Secrets
 
-    return RenderedFold(Keys(Secrets(b"m" * 32, b"p" * 32, b"d" * 32)), Silent())
+    return RenderedFold(Keys(Secrets(b"m" * 32, b"p" * 32, b"d" * 32)), Nobody())
 
 
 def shops() -> list[str]:
@@ -269,7 +250,7 @@ def street_records(lived: int, measured: int = 0, now_ms: int = NOW_MS) -> Itera
         value, headers = in_json(piece)
         if offset >= lived:
             value = msgspec.json.encode(msgspec.json.decode(value) | {"time": written(now_ms)})
-        decided = intake(Written(f"huiliu.{piece.brand}.events", 0, offset, now_ms, piece.key, value, headers))
+        decided = intake(Published(f"huiliu.{piece.brand}.events", 0, offset, now_ms, piece.key, value, headers))
         if not isinstance(decided, Effect) or decided.key is None:
             raise TypeError(f"the street's own event was refused: {decided}")
         yield decided.key, decided.value or b""
