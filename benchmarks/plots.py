@@ -40,6 +40,9 @@ def _save(figure: Figure, file: Path) -> Path:
 def _engine(found: Found, axes: Axes) -> None:
     """Bars of events per CPU-second, on a scale that shows the smallest, too."""
     rates = dict(sorted(((name, rate) for name, rate in found["events_per_cpu_s"].items() if rate), key=lambda one: -one[1]))
+    if not rates:
+        axes.set_title("every round was dropped: the machine moved")
+        return
     bars = axes.barh(list(rates), list(rates.values()), color=[COLOURS[name != "engine"] for name in rates])
     axes.bar_label(bars, labels=[f"{rate:,.0f}" for rate in rates.values()], padding=3)
     axes.set_xscale("log")

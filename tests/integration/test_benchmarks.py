@@ -46,6 +46,12 @@ def test_a_ratio_is_of_two_measurements_of_one_round() -> None:
     assert rounds.over("engine", "straight") == 0.8
 
 
+def test_there_is_a_picture_when_every_round_was_dropped(tmp_path: Path) -> None:
+    nothing = {"events_per_cpu_s": {"straight": None, "engine": None}}
+    (picture,) = plots.draw({Part.ENGINE: nothing}, tmp_path)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def order_of_three_rounds() -> list[tuple[str, ...]]:
     order: list[str] = []
     told: list[str] = []
