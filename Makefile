@@ -58,8 +58,8 @@ fix: setup
 	$(BIN)/ruff format $(CODE)
 
 test: lint
-	$(BIN)/pytest
-	HUILIU_TEST_COMPILED=1 $(BIN)/pytest -q tests/unit tests/property
+	$(BIN)/pytest -n 2 --dist loadfile
+	HUILIU_TEST_COMPILED=1 $(BIN)/pytest -q -n 2 tests/unit tests/property
 
 demo: setup
 	@$(BIN)/python -m deploy.demo

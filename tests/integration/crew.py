@@ -130,6 +130,10 @@ class Crew:
         """Name the workers of *stage* that have not ended."""
         return [worker for worker in self.workers if worker.stage == stage and worker.process.poll() is None]
 
+    def staying(self, stage: str) -> list[Worker]:
+        """Name those of *stage* that nobody asked to leave."""
+        return [worker for worker in self.running(stage) if not worker.meant]
+
     def tend(self) -> None:
         """Start again what ended by itself (a worker that was fenced does), as a supervisor would; note each in *ended*."""
         for worker in [one for one in self.workers if one.process.poll() is not None and not one.meant]:

@@ -1,4 +1,4 @@
-"""Torture in small: some runs, some of them with the faults that matter most, and a bug that is planted and must be found."""
+"""Torture in small: ten runs with the faults that matter most, and a bug that is planted and must be found."""
 
 import json
 import subprocess
@@ -11,13 +11,16 @@ def _torture(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_three_runs_with_kills_find_nothing(tmp_path: Path) -> None:
-    faults = [part for fault in ("kill members", "kill intake", "point after commit:5 members") for part in ("--fault", fault)]
-    done = _torture("--runs", "3", "--seed", "1", *faults, "--json", str(tmp_path / "runs.json"))
+FAULTS = ("kill members", "kill intake", "SIGTERM members", "churn", "point after commit:5 members")
+
+
+def test_ten_runs_with_kills_stops_and_rebalances_find_nothing(tmp_path: Path) -> None:
+    faults = [part for fault in FAULTS for part in ("--fault", fault)]
+    done = _torture("--runs", "10", "--seed", "1", *faults, "--json", str(tmp_path / "runs.json"))
     assert done.returncode == 0, done.stdout + done.stderr
     runs = json.loads((tmp_path / "runs.json").read_text())
-    assert [(run["lost"], run["wrong"], run["twice"], run["inversion"], run["gap"]) for run in runs] == [(0, 0, 0, 0, 0)] * 3
-    assert all(run["records"] > 1_000 and run["faults"] for run in runs)
+    assert [(run["lost"], run["wrong"], run["twice"], run["inversion"], run["gap"]) for run in runs] == [(0, 0, 0, 0, 0)] * 10
+    assert all(run["records"] >= 1_000 and len(run["faults"]) == len(FAULTS) for run in runs)
 
 
 def test_a_planted_bug_is_found(tmp_path: Path) -> None:

@@ -102,8 +102,9 @@ class Faults:
 
         def turn() -> None:
             stage = self.random.choice(("members", "members", "intake"))
-            if len(self.crew.running(stage)) > 2:
-                self._one_of(stage).ask_to_stop()
+            staying = self.crew.staying(stage)
+            if len(staying) > 2:
+                self.random.choice(staying).ask_to_stop()
             else:
                 self.crew.start(stage)
             if time.monotonic() < until:

@@ -161,9 +161,10 @@ class Series:
         return Outcome(plan, found, 0, float("inf"), None, seconds, self.crew.ended[ended:])
 
     def _run(self, plan: Plan) -> Outcome:
-        began, began_ms = time.monotonic(), int(time.time() * 1000)
+        began = time.monotonic()
         self._ensure_two()
         since, changelog_since = self._ends(topics.MEMBERS), self._ends(CHANGELOG)
+        began_ms = int(time.time() * 1000)  # no tick before *since* tells a later time
         slugs = [shop.slug for shop in plan.shops]
         sampler = Sampler(self.settings, dict.fromkeys(slugs, (EVENT_PARTITIONS, CRM_PARTITIONS)))
         faults = Faults(self.ground, self.crew, plan, self.registered, self.rules)
@@ -196,10 +197,10 @@ class Series:
         """Begin with two of a stage, one of control."""
         self.crew.tend()
         for stage, count in (("intake", 2), ("members", 2), ("control", 1)):
-            running = self.crew.running(stage)
-            for worker in running[count:]:
+            staying = self.crew.staying(stage)
+            for worker in staying[count:]:
                 worker.ask_to_stop()
-            self.crew.start(*[stage] * (count - len(running)))
+            self.crew.start(*[stage] * (count - len(staying)))
 
     def _ends(self, topic: str) -> dict[int, int]:
         with TopicLog(self.settings, topic) as log:
