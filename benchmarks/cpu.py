@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
-KINDS: Final = ((r"rdk:broker.*", "librdkafka: brokers"), (r"rdk:.*", "librdkafka: main"), (r"changelog.*", "commits"))
+KINDS: Final = ((r"rdk:broker.*", "librdkafka: brokers"), (r"rdk:.*", "librdkafka: main"))
 """Threads by name; what matches none is an engine's thread with another purpose."""
 
 

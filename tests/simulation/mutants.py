@@ -319,13 +319,6 @@ class Quits(Worker):
             self._is_durable(due)
 
 
-class Sleepy(Worker):
-    """Does not look at an assignment that the next one has overtaken: another may have had what comes back."""
-
-    def _overtaken(self, places: list[Place]) -> None:
-        """Keep everything."""
-
-
 class Restless(Worker):
     """Begins to read although a rebalance, or a stop, began while it said that it goes on."""
 
@@ -371,7 +364,6 @@ OWN = [
     Mutant("fencing: whoever is fenced drops the place and stays", Parts(ledger=Unmoved)),
     Mutant("rebalance: a late answer drops what was assigned anew", Parts(worker=Quits)),
     Mutant("rebalance: reading begins again after a stop", Parts(worker=Restless), rare=True),
-    Mutant("rebalance: what an overtaken assignment took is kept", Parts(worker=Sleepy), rare=True),
     Mutant("exception: numbers stay taken", Parts(members=with_partition(NumbersStay))),
     Mutant("exception: deadlines stay popped", Parts(members=with_partition(DeadlinesGo))),
     Mutant("exception: the clock stays moved", Parts(members=with_partition(ClockStays))),
