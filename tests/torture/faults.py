@@ -101,7 +101,7 @@ class Faults:
         until = time.monotonic() + CHURN_S
 
         def turn() -> None:
-            stage = self.random.choice(("members", "members", "intake"))
+            stage = self.random.choice(("members", "members", "intake", "budgets"))
             staying = self.crew.staying(stage)
             if len(staying) > 2:
                 self.random.choice(staying).ask_to_stop()

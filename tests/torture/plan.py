@@ -68,7 +68,7 @@ HEAVY_SHARE: Final = 0.1
 CALM_SHARE: Final = 0.07
 ODD: Final = ("duplicates 20 %", "shuffled by an hour", "late by a week", "one member has half", "one brand has tenfold")
 ONCE: Final = ("churn", "crm deleted", "events anew", "rules", "disk full", "broker")
-STAGES: Final = ("members", "members", "members", "intake", "intake", "control")
+STAGES: Final = ("members", "members", "members", "intake", "intake", "control", "budgets", "budgets", "shares")
 
 
 def plan(seed: int, *, disk: bool = True, wanted: Sequence[str] | None = None, also_odd: tuple[str, ...] = ()) -> Plan:
@@ -129,6 +129,8 @@ def pieces(drawn: Plan, now_ms: int) -> Iterator[Piece]:
             yield _crashing(drawn.shops[number % len(drawn.shops)], number, piece.key, now_ms)
         if number % 100 == 60:
             yield from _namesakes(drawn, number, now_ms)
+        if number % 300 == 20:
+            yield from _loyal(drawn.shops[number % len(drawn.shops)], number, now_ms)
         if number % 100 == 10 and number // 100 < FADING:
             for shop in drawn.shops:
                 yield from _fading(shop, number // 100, now_ms)
@@ -190,6 +192,14 @@ def _fading(shop: Shop, nth: int, now_ms: int) -> Iterator[Piece]:
         name = f"fading-{nth}-{order}"
         paid = {"order_id": name, "status": "paid", "status_version": 1, "currency": "CNY", "total": "5.00"}
         yield _event(shop, name, "order", at_ms, {"type": "brand_member", "id": f"fading-{nth}"}, paid)
+
+
+def _loyal(shop: Shop, number: int, now_ms: int) -> Iterator[Piece]:
+    """Let a member share something every third day, the latest told first."""
+    for days in (0, 3, 6):
+        name = f"loyal-{number}-{days}"
+        data: dict[str, object] = {"share_id": name, "via": "wecom"}
+        yield _event(shop, name, "share", now_ms - HOUR - days * DAY, {"type": "brand_member", "id": f"loyal-{number}"}, data)
 
 
 def _crashing(shop: Shop, number: int, key: bytes, now_ms: int) -> Piece:

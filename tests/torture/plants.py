@@ -19,14 +19,35 @@ from agents.engine.keyed import KeyedBackend
 from agents.engine.pipeline import Place, Transaction
 from agents.engine.stateless import StatelessBackend
 from agents.members_fold import RenderedFold
+from schemas import topics
+from schemas.budgets import Budget, Grant, RewardAsk
 from schemas.effects import Effect
 from schemas.envelope import Event, Terms
 from schemas.fold import Folded, Home, PartitionFold, Record
+from schemas.rewards import ASKED, ON_CANCEL, ON_REFUND, Earned, Reversal
 from schemas.state import RING
 from sinks import dead_letters, serving_scripts
 from sinks import redis as serving
-from streams import acts, consent, counters, dedupe, engagement, intake, keywords, member, orders, outbox, partition, windows
+from streams import (
+    acts,
+    budgets,
+    campaigns,
+    consent,
+    counters,
+    dedupe,
+    engagement,
+    intake,
+    keywords,
+    member,
+    orders,
+    outbox,
+    partition,
+    undoing,
+    windows,
+)
+from streams.budgets import BudgetsFold
 from streams.keys import Keys
+from streams.rewarding import Voice
 from tests.torture import points
 
 ENV: Final = "TORTURE_PLANT"
@@ -444,3 +465,73 @@ def listed() -> Iterator[str]:
     """Name every bug with what brings it to light."""
     for name, plant in PLANTS.items():
         yield f"{name}: {', '.join((*plant.faults, *plant.odd)) or 'nothing else'}"
+
+
+# Campaigns and money
+
+
+@bug("budget decided in members")
+def _() -> None:
+    decide = BudgetsFold._decide  # noqa: SLF001
+    apart: dict[tuple[str, int], Budget] = {}
+
+    def decided(self: BudgetsFold, budget: Budget, campaign: str, ask: RewardAsk, offset: int) -> None:
+        """Decide by what the members of this one partition were granted."""
+        own = apart.setdefault((campaign, topics.member_partition(ask.member, self.home.partitions)), Budget(budget.version, budget.limits))
+        before = own.total.grants
+        decide(self, own, campaign, ask, offset)
+        if own.total.grants > before:
+            budgets.move(budget, budgets.day_of(own.limits, ask.at_ms), ask.amount_minor if ask.lasting else 0, 0, 1)
+
+    put(BudgetsFold, "_decide", decided)
+
+
+@bug("grant without once-key")
+def _() -> None:
+    put(campaigns, "once_key", lambda _, trigger: trigger.id)
+
+
+@bug("release twice")
+def _() -> None:
+    give_back = budgets.give_back
+
+    def twice(budget: Budget, grant: Grant, amount_minor: int, whole: bool) -> None:
+        amount_minor = min(amount_minor, grant.amount_minor)
+        give_back(budget, grant, amount_minor, whole)
+        budgets.move(budget, grant.day, -amount_minor, 0, 0)
+
+    put(budgets, "give_back", twice)
+
+
+@bug("undo by order id alone")
+def _() -> None:
+    def undo_order(earned: Earned, voice: Voice, order: Any, cause: bytes, event: str) -> None:
+        undoing.undo_cause(earned, voice, cause, ON_CANCEL | ON_REFUND, Reversal.REFUNDED, event)
+
+    put(undoing, "undo_order", undo_order)
+
+
+@bug("cap in processing time")
+def _() -> None:
+    put(campaigns, "over", lambda cap, _offer, had, _t_ms: len(had) >= cap.rewards)
+
+
+@bug("a refund that comes before the answer of budgets is forgotten", odd=("shuffled by an hour",))
+def _() -> None:
+    take_back = undoing.take_back
+
+    def at_once(earned: Earned, voice: Voice, reward_id: bytes, target: int, reason: Reversal, cause: str) -> None:
+        if earned.rewards[reward_id].status != ASKED:
+            take_back(earned, voice, reward_id, target, reason, cause)
+
+    put(undoing, "take_back", at_once)
+
+
+@bug("budgets begin anew on restore", "kill budgets", "kill budgets")
+def _() -> None:
+    restore = BudgetsFold.restore
+
+    def emptied(self: BudgetsFold, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
+        restore(self, home, {}, clock_ms)
+
+    put(BudgetsFold, "restore", emptied)

@@ -40,15 +40,15 @@ class Point(NamedTuple):
 
 
 POINTS: Final = {
-    "effects": Point(("intake", "members", "control"), Writer, "_send", 12),
-    "begin": Point(("members", "control"), Transactional, "begin_transaction", 12),
-    "commit": Point(("members", "control"), Transactional, "commit_transaction", 12),
-    "group commit": Point(("intake", "members"), group.Thread, "report", 4),
-    "fence": Point(("members", "control"), changelog.Changelog, "fence", 2),
-    "restore": Point(("members", "control"), changelog.Changelog, "restore", 2),
+    "effects": Point(("intake", "members", "control", "budgets", "shares"), Writer, "_send", 12),
+    "begin": Point(("members", "control", "budgets", "shares"), Transactional, "begin_transaction", 12),
+    "commit": Point(("members", "control", "budgets", "shares"), Transactional, "commit_transaction", 12),
+    "group commit": Point(("intake", "members", "budgets", "shares"), group.Thread, "report", 4),
+    "fence": Point(("members", "control", "budgets", "shares"), changelog.Changelog, "fence", 2),
+    "restore": Point(("members", "control", "budgets", "shares"), changelog.Changelog, "restore", 2),
     "take-over": Point(("intake",), StatelessBackend, "take_over", 1),
-    "fold": Point(("members",), KeyedBackend, "fold", 12),
-    "revocation": Point(("intake", "members"), Engine, "revoked", 2),
+    "fold": Point(("members", "budgets", "shares"), KeyedBackend, "fold", 12),
+    "revocation": Point(("intake", "members", "budgets"), Engine, "revoked", 2),
     "serving": Point(("members",), ServingCopy, "write", 3),
 }
 

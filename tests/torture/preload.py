@@ -10,7 +10,7 @@ import os
 from agents import compiled
 from tests.torture import PLAIN
 
-STAGES = ("intake", "members", "control")
+STAGES = ("intake", "members", "control", "shares", "budgets")
 
 if not os.environ.get(PLAIN):
     compiled.activate()

@@ -24,7 +24,7 @@ from streams.rules_check import check
 from tests.integration.account import Account, Former, Kind, Terms, account, published
 from tests.integration.crew import Crew, eventually
 from tests.oracle import rules as oracle_rules
-from tests.torture import judge, plants
+from tests.torture import judge, money, plants
 from tests.torture.faults import Faults
 from tests.torture.ground import Ground
 from tests.torture.plan import EVENTS, SECONDS, Plan, pieces
@@ -40,6 +40,7 @@ tags:
   active: {count: {events: [click, share, order.paid], within: 7d, at_least: 4}}
   warm: {engagement: {at_least: 6}}
 """
+STAGES: Final = (("control", 1), ("intake", 2), ("members", 2), ("shares", 1), ("budgets", 2))
 EVENT_PARTITIONS: Final = 3
 CRM_PARTITIONS: Final = 2
 HELD_BACK: Final = EVENTS // 15
@@ -130,7 +131,8 @@ class Series:
                 found = check(text)
                 assert not isinstance(found, list), found
                 writer.send(topics.RULES, rules.encode(found), found.owner.encode())
-        self.crew.start("control", "intake", "intake", "members", "members")
+        for stage, count in STAGES:
+            self.crew.start(*[stage] * count)
         self.crew.wait_until_ready()
         wanted_sets = (1 + len(self.rules)) * self.settings.partitions
         eventually(lambda: self._sets() >= wanted_sets, "rules in every partition")
@@ -179,6 +181,7 @@ class Series:
         durable = judge.read_changelog(self.settings, changelog_since)
         found = self._judge(plan, Terms(since, began_ms, _crashing, self._later(faults), former, frozenset(faults.cut), PROBES))
         judge.compare_durable(found, durable)
+        money.compare(found, self.settings, slugs)
         judge.compare_samples(found, sampler.samples, durable.markers)
         judge.compare_served(found, self.ground.redis.url)
         took_s = judge.recovery_s(sampler.samples, faults.began)
@@ -194,9 +197,9 @@ class Series:
         return Outcome(plan, found, records, took_s, held, time.monotonic() - began, self.crew.ended[ended:])
 
     def _ensure_two(self) -> None:
-        """Begin with two of a stage, one of control."""
+        """Begin with as many of each stage as ``STAGES`` says."""
         self.crew.tend()
-        for stage, count in (("intake", 2), ("members", 2), ("control", 1)):
+        for stage, count in STAGES:
             staying = self.crew.staying(stage)
             for worker in staying[count:]:
                 worker.ask_to_stop()
@@ -260,7 +263,7 @@ class Series:
         """Wait until nothing is left to do, let the ticks end, and wait again: the clock stands."""
         drained = sampler.wait_until_drained(SETTLE_S, faults.tend)
         self.crew.stop("control")
-        return drained and sampler.wait_until_drained(SETTLE_S, faults.tend)
+        return drained and sampler.wait_until_at_rest(SETTLE_S, faults.tend)
 
     def _serve_again(self) -> None:
         """Do what an operator does when the serving copy says that it is stale."""
@@ -289,7 +292,8 @@ def _crashing(record: object) -> bool:
 
 def _rules_of(slug: str) -> str:
     name = slug.rpartition("-")[0]
-    return (RULES / f"{name}.yaml").read_text().replace(f"brand: {name}", f"brand: {slug}")
+    text = (RULES / f"{name}.yaml").read_text().replace(f"brand: {name}", f"brand: {slug}")
+    return text.replace("\ncampaigns:\n", f"\ncampaigns:\n{money.CAMPAIGNS}")
 
 
 def scratch() -> Path:

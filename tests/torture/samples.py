@@ -24,6 +24,8 @@ EVERY_S: Final = 0.25
 ANSWER_S: Final = 3.0
 INTAKE: Final = "huiliu-intake"
 MEMBERS: Final = "huiliu-members"
+SHARES: Final = "huiliu-shares"
+BUDGETS: Final = "huiliu-budgets"
 CHANGELOG: Final = topics.changelog(MEMBERS, "states")
 
 Place = tuple[str, int]
@@ -32,15 +34,26 @@ Offsets = Mapping[Place, int]
 
 @dataclass(frozen=True)
 class Sample:
-    """What the groups had committed, then how far the changelog was, then the internal log, then all that brands receive."""
+    """What the groups had committed, then how far the changelog was, then the internal log, then all that brands receive.
+
+    *others* is what shares and budgets had committed of what they were *told*.
+    """
 
     at_s: float
     intake: Offsets
     members: Offsets
+    others: Offsets
     changelog: Offsets
     events: Offsets
     internal: Offsets
+    told: Offsets
     received: Offsets
+
+    @property
+    def at_rest(self) -> bool:
+        """Tell whether nothing was left to do: what a stage has committed, it has told the others, and they had committed that."""
+        pairs = (self.intake, self.events), (self.members, self.internal), (self.others, self.told)
+        return not any(behind(commits, ends) for commits, ends in pairs)
 
 
 def behind(commits: Offsets, ends: Offsets) -> int:
@@ -56,6 +69,8 @@ class Sampler:
         self._settings = settings
         inside = range(settings.partitions)
         self._internal = [(topics.MEMBERS, partition) for partition in inside]
+        self._shares = [(topics.SHARES, partition) for partition in inside]
+        self._budgets = [(topics.BUDGETS, partition) for partition in inside]
         self._changelog = [(CHANGELOG, partition) for partition in inside]
         self._events = [(topics.events(brand), partition) for brand, (events, _) in brands.items() for partition in range(events)]
         self._received = [(topics.crm(brand), partition) for brand, (_, crm) in brands.items() for partition in range(crm)]
@@ -93,6 +108,19 @@ class Sampler:
             self._ended.wait(EVERY_S / 2)
         return False
 
+    def wait_until_at_rest(self, seconds: float, meanwhile: Callable[[], None]) -> bool:
+        """Wait until nothing is left to do in any stage, which takes that nobody publishes or ticks; False if it was not in time."""
+        began = time.monotonic()
+        while time.monotonic() < began + seconds:
+            meanwhile()
+            if self._failed is not None:
+                raise self._failed
+            latest = self.samples[-1] if self.samples else None
+            if latest is not None and latest.at_s > began and latest.at_rest:
+                return True
+            self._ended.wait(EVERY_S / 2)
+        return False
+
     def _run(self) -> None:
         try:
             while not self._ended.wait(EVERY_S):
@@ -114,8 +142,10 @@ class Sampler:
     def _sample(self, eyes: "Eyes") -> Sample:
         at_s = time.monotonic()
         intake, members = eyes.commits(INTAKE, self._events, self.made_again), eyes.commits(MEMBERS, self._internal, {})
+        others = {**eyes.commits(SHARES, self._shares, {}), **eyes.commits(BUDGETS, self._budgets, {})}
         changelog, events, internal = eyes.ends(self._changelog), eyes.ends(self._events), eyes.ends(self._internal)
-        return Sample(at_s, intake, members, changelog, events, internal, eyes.ends(self._received))
+        told = eyes.ends([*self._shares, *self._budgets])
+        return Sample(at_s, intake, members, others, changelog, events, internal, told, eyes.ends(self._received))
 
 
 class Eyes:
@@ -127,7 +157,7 @@ class Eyes:
 
     def __init__(self, settings: Settings) -> None:
         exact = {"log_level": 0, "enable.auto.commit": False}
-        self._groups = {group: Consumer(librdkafka(settings) | exact | {"group.id": group}) for group in (INTAKE, MEMBERS)}
+        self._groups = {group: Consumer(librdkafka(settings) | exact | {"group.id": group}) for group in (INTAKE, MEMBERS, SHARES, BUDGETS)}
         self._plain = kafka_python(settings)
         self._reader = KafkaConsumer(**self._plain, group_id=None, enable_auto_commit=False)
 
