@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Final
 
@@ -10,12 +11,13 @@ import redis
 
 from agents import admin, clients
 from agents.cli.rules import publish_set
+from agents.topic_log import Writer
 from schemas import topics
 from schemas.brands import Registration
 from streams.rules_check import check
 from tests.integration.crew import Crew, Worker
 from tests.torture.ground import WIRES, Ground
-from tests.torture.plan import Fault, Plan, moved_rules
+from tests.torture.plan import PUBLISHERS, Fault, Plan, crowd, moved_rules
 from tests.torture.points import ENV
 
 FROZEN_S: Final = 3.0
@@ -25,7 +27,11 @@ CHURN_S: Final = 3.5
 
 
 class Faults:
-    """Does what a plan names.  *faulty* are the times (monotonic) at which something began; *armed* who is to die of itself."""
+    """Does what a plan names.
+
+    *began* are the times (monotonic) at which something began; *armed* who is
+    to die of itself; *published* counts the records of publishers of its own.
+    """
 
     def __init__(self, ground: Ground, crew: Crew, plan: Plan, registered: dict[str, Registration], rules: dict[str, str]) -> None:
         self.ground, self.crew, self.plan, self.registered, self.rules = ground, crew, plan, registered, rules
@@ -34,6 +40,7 @@ class Faults:
         self.armed: list[Worker] = []
         self.later: dict[str, str] = {}
         self.cut: set[str] = set()
+        self.published = 0
         self.anew: str | None = None
         self._undo: list[tuple[float, Callable[[], object]]] = []
 
@@ -150,7 +157,19 @@ class Faults:
         with redis.Redis.from_url(self.ground.redis.url) as client:
             client.client_pause(int(OFF_S * 1000))
 
-    # Topics and rules
+    # Publishers, topics and rules
+
+    def _crowd(self) -> None:
+        """Let many systems of the first brand publish at once."""
+        with ThreadPoolExecutor(PUBLISHERS) as pool:
+            self.published += sum(pool.map(self._publish, range(PUBLISHERS)))
+
+    def _publish(self, publisher: int) -> int:
+        pieces = list(crowd(self.plan, publisher, int(time.time() * 1000)))
+        with Writer(self.ground.settings) as writer:
+            for piece in pieces:
+                writer.send(topics.events(piece.brand), piece.value, piece.key, piece.headers)
+        return len(pieces)
 
     def _crm_deleted(self) -> None:
         """Let an operator delete a CRM topic, and make it again when the alert names it."""

@@ -36,6 +36,8 @@ class Score(NamedTuple):
 
 SCORES: Final = {"yunwu-tea": Score(7 * DAY, 10, 20), "xiaoman-baby": Score(3 * DAY, 8, 15), "shanye-outdoor": Score(12 * HOUR, 12, 8)}
 FADING: Final = 5
+PUBLISHERS: Final = 64
+WANT: Final = 4
 
 
 class Fault(NamedTuple):
@@ -62,12 +64,13 @@ class Plan(NamedTuple):
 LIGHT: Final = {
     "kill": 4.0, "kill all members": 1.0, "point": 8.0, "SIGTERM": 2.0, "freeze": 2.0, "churn": 1.0, "redis killed": 1.0,
     "redis emptied": 0.7, "redis slow": 1.0, "wire cut": 1.5, "wire reset": 1.0, "rules": 1.5, "crm deleted": 0.7, "events anew": 0.7,
+    "crowd": 1.0,
 }  # fmt: skip
 HEAVY: Final = {"broker": 2.0, "disk full": 1.0}
 HEAVY_SHARE: Final = 0.1
 CALM_SHARE: Final = 0.07
 ODD: Final = ("duplicates 20 %", "shuffled by an hour", "late by a week", "one member has half", "one brand has tenfold")
-ONCE: Final = ("churn", "crm deleted", "events anew", "rules", "disk full", "broker")
+ONCE: Final = ("churn", "crowd", "crm deleted", "events anew", "rules", "disk full", "broker")
 STAGES: Final = ("members", "members", "members", "intake", "intake", "control", "budgets", "budgets", "shares")
 
 
@@ -192,6 +195,13 @@ def _fading(shop: Shop, nth: int, now_ms: int) -> Iterator[Piece]:
         name = f"fading-{nth}-{order}"
         paid = {"order_id": name, "status": "paid", "status_version": 1, "currency": "CNY", "total": "5.00"}
         yield _event(shop, name, "order", at_ms, {"type": "brand_member", "id": f"fading-{nth}"}, paid)
+
+
+def crowd(drawn: Plan, publisher: int, now_ms: int) -> Iterator[Piece]:
+    """Let each of a *publisher*'s own members click once at the first shop: together they want far more of it than there is."""
+    for nth in range(WANT):
+        name = f"crowd-{publisher}-{nth}"
+        yield _event(drawn.shops[0], name, "click", now_ms, {"type": "brand_member", "id": name}, {"page": "home"})
 
 
 def _loyal(shop: Shop, number: int, now_ms: int) -> Iterator[Piece]:

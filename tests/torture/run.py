@@ -236,7 +236,7 @@ class Series:
         faults.disarm()
         self._ensure_two()
         former = self._publish_anew(anew, kept, sampler, faults) if anew else {}
-        return publisher.records + len(kept), former
+        return publisher.records + faults.published + len(kept), former
 
     def _publish_anew(self, brand: str, kept: Sequence[Piece], sampler: Sampler, faults: Faults) -> dict[str, Former]:
         """Delete the events topic of *brand*, all of which is decided on, make it again, and publish the rest."""
