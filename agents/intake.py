@@ -12,7 +12,7 @@ from agents.engine import EngineApp, StatelessStage, create_app
 from agents.engine import run as run_worker
 from agents.intake_fold import IntakeFold
 from agents.settings import Settings
-from agents.wiring import options_of, serve_http, telemetry_of
+from agents.wiring import keep_topics, options_of, serve_http, telemetry_of
 from schemas import topics
 from schemas.brands import Registration
 from schemas.envelope import JSON, MSGPACK, Terms
@@ -46,6 +46,7 @@ def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
     stage = StatelessStage(APP_ID, topics.BRANDS, watch, fold, routing(secrets, settings.partitions), opened)
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
+    keep_topics(app, telemetry, settings)
     return app
 
 

@@ -9,7 +9,7 @@ from agents.engine import run as run_worker
 from agents.members_fold import RenderedFold
 from agents.serving import Serving
 from agents.settings import Settings
-from agents.wiring import options_of, serve_http, telemetry_of
+from agents.wiring import keep_topics, options_of, serve_http, telemetry_of
 from schemas import topics
 from schemas.effects import Effect
 from schemas.envelope import ManifestRequest, encode
@@ -29,6 +29,7 @@ def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
     stage = KeyedStage(APP_ID, topics.MEMBERS, TABLE, lambda: RenderedFold(keys, telemetry, taken), farewell, on_durable)
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
+    keep_topics(app, telemetry, settings)
     if serving is not None:
         serve_copy(app, serving)
     return app

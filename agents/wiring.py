@@ -1,5 +1,6 @@
 """What every stage's worker has in common: the engine's options, log lines, the web page."""
 
+from agents.brand_topics import BrandTopics
 from agents.engine import EngineApp, Options
 from agents.http import Http
 from agents.settings import Settings
@@ -40,3 +41,12 @@ def serve_http(app: EngineApp, telemetry: Telemetry, settings: Settings) -> None
         )
 
     app.task(http)
+
+
+def keep_topics(app: EngineApp, telemetry: Telemetry, settings: Settings) -> None:
+    """Let *app* make topics again that brands receive in."""
+
+    async def keep() -> None:
+        await app.add_runtime_dependency(BrandTopics(settings, lambda: app.engine.writer.missing, telemetry))
+
+    app.task(keep)

@@ -272,6 +272,20 @@ class Telemetry:
         self._waiting.labels(topic).set(seconds)
         self.log.warning("waiting for a write", topic=topic, seconds=round(seconds, 1))
 
+    def arrived(self, topic: str) -> None:
+        """What was waited for is delivered."""
+        self._waiting.labels(topic).set(0)
+        self.log.info("waited for a write", topic=topic)
+
+    def topic_made_again(self, topic: str) -> None:
+        """Somebody had deleted a topic that a brand receives in; what it held is gone."""
+        self._made_again.labels(topic).inc()
+        self.log.warning("topic made again", topic=topic)
+
+    def topic_not_made(self, topic: str, problem: str) -> None:
+        """A topic that is waited for could not be made; it is tried again."""
+        self.log.error("topic not made", topic=topic, problem=problem)
+
     def fence(self, is_open: bool) -> None:
         """The worker may send, or has not heard from Kafka for a session timeout."""
         self._fence.set(is_open)
@@ -352,6 +366,7 @@ class Telemetry:
         self._failures = self._counter("failures", "why this worker ends or did not start", "kind")
         self._set_aside = self._gauge("set_aside", "partitions that are not read", *PLACE)
         self._waiting = self._gauge("waiting_seconds", "age of the oldest write that is not delivered", "topic")
+        self._made_again = self._counter("topics_made_again", "topics that brands receive in, deleted by somebody", "topic")
         self._fence = self._gauge("fence_open", "1 while the worker may send")
 
     def _make_of_serving(self) -> None:

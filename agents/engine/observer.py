@@ -36,6 +36,9 @@ class Observer(Protocol):
     def waiting(self, topic: str, seconds: float) -> None:
         """A write to *topic* has not been delivered for so long."""
 
+    def arrived(self, topic: str) -> None:
+        """What was *waiting* for *topic* is delivered."""
+
     def fence(self, is_open: bool) -> None:
         """The worker may send, or has not heard from Kafka for a session timeout."""
 
@@ -77,6 +80,9 @@ class Quiet:
         """Say nothing."""
 
     def waiting(self, topic: str, seconds: float) -> None:
+        """Say nothing."""
+
+    def arrived(self, topic: str) -> None:
         """Say nothing."""
 
     def fence(self, is_open: bool) -> None:

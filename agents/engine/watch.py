@@ -13,11 +13,12 @@ import faust
 
 from agents.engine.cluster import Cluster
 from agents.engine.engine import Engine
-from agents.engine.fence import boot_s
+from agents.engine.fence import Fenced, boot_s
 from agents.engine.pipeline import Place
 from agents.engine.takeover import CannotStart
 
 WAITING_S = 5.0
+MISSING_S = 0.5
 
 
 class Stuck(Exception):
@@ -38,6 +39,7 @@ class Watch(faust.Service):
         self._engine, self._cluster = engine, cluster
         self._progress: dict[Place, Progress] = {}
         self._open: bool | None = None
+        self._waiting: set[str] = set()
         self._since: float | None = monotonic()
         super().__init__()
 
@@ -52,14 +54,29 @@ class Watch(faust.Service):
             except Exception as unanswered:  # noqa: BLE001 - the watch goes on whatever the cluster answers; the fence decides
                 self.log.warning("the cluster did not answer: %r", unanswered)
 
+    @faust.Service.task
+    async def _look_for_missing(self) -> None:
+        """Let the writer go on with a topic as soon as it exists again."""
+        writer = self._engine.writer
+        while not self.should_stop:
+            await self.sleep(MISSING_S)
+            if not writer.missing:
+                continue
+            try:
+                for name, topic in (await self._cluster.topics(writer.missing)).items():
+                    await writer.go_on(name, topic.partitions)
+            except Fenced as fenced:
+                self._engine.fail(fenced)
+            except Exception as unanswered:  # noqa: BLE001 - it is asked again
+                self.log.warning("the cluster did not answer: %r", unanswered)
+
     async def _look_once(self) -> None:
         engine = self._engine
         is_open = engine.app.fence.is_open(boot_s())
         if is_open != self._open:
             self._open = is_open
             engine.observer.fence(is_open)
-        if engine.writer.stuck_s > WAITING_S:
-            engine.observer.waiting(engine.writer.last_topic, engine.writer.stuck_s)
+        self._tell_of_writes()
         if engine.problem is not None:
             self._judge_start()
             return
@@ -71,6 +88,18 @@ class Watch(faust.Service):
             await engine.take_again(stale)
             return
         await self._measure([place for place in places if place.topic in topics])
+
+    def _tell_of_writes(self) -> None:
+        """Name the topics that are waited for, and those that are not any more."""
+        writer, observer = self._engine.writer, self._engine.observer
+        waiting = {topic: monotonic() - missing.since for topic, missing in writer.missing.items()}
+        if writer.stuck_s > WAITING_S:
+            waiting.setdefault(writer.last_topic, writer.stuck_s)
+        for topic, seconds in waiting.items():
+            observer.waiting(topic, seconds)
+        for topic in self._waiting - waiting.keys():
+            observer.arrived(topic)
+        self._waiting = set(waiting)
 
     def _judge_start(self) -> None:
         """Give up a worker that takes over for too long without an answer; a restore that goes on is an answer."""
@@ -99,7 +128,7 @@ class Watch(faust.Service):
     def _judge(self, place: Place, mark: tuple[int, int], pending: bool) -> None:
         now, limit = monotonic(), self._engine.options.watchdog_s
         last = self._progress.get(place)
-        if last is None or last.mark != mark or not pending:
+        if last is None or last.mark != mark or not pending or self._engine.writer.missing:  # that another start would not find either
             self._progress[place] = Progress(mark, now)
         elif now - last.since > limit:
             self._engine.fail(Stuck(f"{place.topic} [{place.partition}]: lag, and no progress for {now - last.since:.0f} s from {mark}"))

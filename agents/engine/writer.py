@@ -5,8 +5,11 @@ confluent-kafka's producer: with nine headers a record and 3 topics it costs
 the worker's loop, keeps the order over retries and can be purged.  A gap after
 a failed record is refused (``enable.gapless.guarantee``): a receiver that has
 a later record would drop the earlier one when it is sent again.  So what is
-delivered last of a batch to a partition stands for all of it: a callback a
+delivered last of a parcel to a partition stands for all of it: a callback a
 record would cost 1 µs each.
+
+A topic that somebody deleted holds up nobody else: what is meant for it waits
+here, in the order of the fold, and is sent once it is there again.
 
 Source: DESIGN 4 (writer, fence).
 """
@@ -15,9 +18,9 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from agents.engine.fence import Fenced, HeartbeatFence, boot_s
 from agents.engine.linger import Linger
@@ -26,10 +29,13 @@ from schemas.effects import Effect
 QUEUED_MESSAGES = 500_000
 LOG_LEVEL = 2  # librdkafka writes to stderr by itself: only what is fatal; the rest comes as errors
 POLL_S = 0.005
-POLL_EVERY = 1_000
+PARCEL = 1_000
+REFRESH_MS = 1_000
+GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001 - librdkafka's own
 
 Report = Callable[[Any, Message], None]
 """librdkafka's word on a record: an error, or none, and where it is."""
+Place = tuple[str, int]
 
 
 class Awaited(Protocol):
@@ -38,14 +44,43 @@ class Awaited(Protocol):
     waiting: int
 
 
+class Parcel(NamedTuple):
+    """What librdkafka is handed in one go, so fast that no topic can go and come again meanwhile; *number* follows the fold."""
+
+    number: int
+    effects: Sequence[Effect]
+    batch: Awaited
+
+
+class Missing:
+    """A topic that does not exist, *since* when, and what waits for it."""
+
+    def __init__(self) -> None:
+        self.since = monotonic()
+        self.parcels: list[Parcel] = []
+
+    def put(self, parcel: Parcel) -> None:
+        """Keep *parcel*; those of one topic come back in no order."""
+        self.parcels.append(parcel)
+        if len(self.parcels) > 1 and self.parcels[-2].number > parcel.number:
+            self.parcels.sort(key=lambda one: one.number)
+
+
 class Writer:
-    """Sends effects; counts each batch down to its last delivery; tells *failed* of the first that will not be."""
+    """Sends effects; counts each batch down to its last delivery; tells *failed* of the first that will not be.
+
+    *missing* are the topics that do not exist; whoever sees one of them again
+    calls ``go_on``.
+    """
 
     def __init__(self, servers: str, fence: HeartbeatFence, linger: Linger, failed: Callable[[BaseException], None]) -> None:
         self._servers, self._fence, self._linger, self._failed = servers, fence, linger, failed
         self._producer = self._new_producer(linger.ms)
         self._sending = asyncio.Event()
         self._closed = False
+        self._flying: Counter[str] = Counter()
+        self._parcels = 0
+        self.missing: dict[str, Missing] = {}
         self.outstanding = 0
         self.progress_at = monotonic()
         self.last_topic = ""
@@ -63,6 +98,8 @@ class Writer:
                 "batch.size": 512 * 1024,
                 "message.max.bytes": 4 * 1024 * 1024,
                 "message.timeout.ms": 0,
+                "topic.metadata.refresh.interval.ms": REFRESH_MS,
+                "topic.metadata.propagation.max.ms": REFRESH_MS,
                 "queue.buffering.max.messages": QUEUED_MESSAGES,
                 "queue.buffering.max.kbytes": 256 * 1024,
                 "error_cb": self._on_error,
@@ -71,66 +108,92 @@ class Writer:
 
     async def send(self, effects: Sequence[Effect], batch: Awaited) -> None:
         """Hand *effects* over; raises ``Fenced`` when Kafka may have given the partitions to another."""
-        if effects:
-            await self._send(effects, self._reporters(effects, batch))
+        self._check_fence()
+        if effects and self._linger.note(effects):
+            await self._change_linger()
+        for begin in range(0, len(effects), PARCEL):
+            self._parcels += 1
+            parcel = Parcel(self._parcels, effects[begin : begin + PARCEL] if len(effects) > PARCEL else effects, batch)
+            self._producer.poll(0)  # or what failed long ago would be heard of after what is sent now
+            if self.missing:
+                parcel = self._without_missing(parcel)
+            if parcel.effects:
+                await self._hand_over(parcel)
 
     async def send_and_wait(self, effects: Sequence[Effect]) -> list[int]:
         """Hand *effects* over one by one and give their offsets once all are in the log."""
         loop = asyncio.get_running_loop()
         landed: list[asyncio.Future[int]] = [loop.create_future() for _ in effects]
-        for effect, future in zip(effects, landed, strict=True):
-            await self._send([effect], {0: self._lander(future)})
+        for (topic, partition, key, value, headers), future in zip(effects, landed, strict=True):
+            await self._room_for(1, topic)
+            self._producer.produce(topic, value, key, partition, self._lander(future), headers=list(headers))
         return list(await asyncio.gather(*landed))
 
-    async def _send(self, effects: Sequence[Effect], reports: Mapping[int, Report]) -> None:
-        """Hand *effects* over; *reports* are called back for those of these indexes."""
+    async def _room_for(self, records: int, topic: str) -> None:
+        """Wait until librdkafka has room for so many *records*, and count them as under way."""
         self._check_fence()
-        if self._linger.note(effects):
-            await self._change_linger()
-        produce = self._producer.produce
+        while self.outstanding + records > QUEUED_MESSAGES:
+            await asyncio.sleep(POLL_S)
+            self._check_fence()
+            self._producer.poll(0)
         if not self.outstanding:
             self.progress_at = monotonic()
-        self.outstanding += len(effects)
-        for begin in range(0, len(effects), POLL_EVERY):
-            for number, (topic, partition, key, value, headers) in enumerate(effects[begin : begin + POLL_EVERY], begin):
-                while True:
-                    try:
-                        if headers:
-                            produce(topic, value, key, partition, reports.get(number), headers=list(headers))
-                        else:
-                            produce(topic, value, key, partition, reports.get(number))
-                        break
-                    except BufferError:
-                        await asyncio.sleep(POLL_S)
-                        self._check_fence()
-                        self._producer.poll(0)
-            if len(effects) > POLL_EVERY:
-                self._producer.poll(0)
-        self.last_topic = effects[-1].topic
+        self.outstanding += records
+        self.last_topic = topic
         self._sending.set()
+
+    async def _hand_over(self, parcel: Parcel) -> None:
+        """Give *parcel* to librdkafka, but for what is meant for topics that turn out to be missing."""
+        effects = parcel.effects
+        await self._room_for(len(effects), effects[-1].topic)
+        last: dict[Place, int] = {}
+        for number, effect in enumerate(effects):
+            last[effect[:2]] = number
+        reports = self._reporters(parcel, last)
+        gone: set[str] = set()
+        produce = self._producer.produce
+        for number, (topic, partition, key, value, headers) in enumerate(effects):
+            while topic not in gone:
+                try:
+                    if headers:
+                        produce(topic, value, key, partition, reports.get(number), headers=list(headers))
+                    else:
+                        produce(topic, value, key, partition, reports.get(number))
+                    break
+                except BufferError:
+                    await asyncio.sleep(POLL_S)
+                    self._check_fence()
+                    self._producer.poll(0)
+                except KafkaException as refused:
+                    if refused.args[0].code() not in GONE:
+                        raise
+                    gone.add(topic)
+                    for place in [place for place, at in last.items() if place[0] == topic and at >= number]:
+                        self._put_aside(parcel, place)
 
     def _check_fence(self) -> None:
         if self._closed or not self._fence.is_open(boot_s()):
             raise Fenced("no heartbeat was answered for a session timeout: nothing is sent, the partitions may be another's")
 
-    def _reporters(self, effects: Sequence[Effect], batch: Awaited) -> dict[int, Report]:
-        """Make the callbacks of a batch, by the index of the last record to each partition."""
-        last: dict[tuple[str, int], int] = {}
-        for number, effect in enumerate(effects):
-            last[effect[:2]] = number
-        if len(last) == 1:
-            return {len(effects) - 1: self._reporter(batch, len(effects))}
-        records = Counter([effect[:2] for effect in effects])
-        return {number: self._reporter(batch, records[to]) for to, number in last.items()}
+    def _reporters(self, parcel: Parcel, last: Mapping[Place, int]) -> dict[int, Report]:
+        """Make the callbacks of *parcel*, by the index of the *last* record to each partition."""
+        records = Counter([effect[:2] for effect in parcel.effects]) if len(last) > 1 else dict.fromkeys(last, len(parcel.effects))
+        return {number: self._reporter(parcel, place, records[place]) for place, number in last.items()}
 
-    def _reporter(self, batch: Awaited, records: int) -> Report:
-        """Make the callback of the last of so many *records* to a partition."""
+    def _reporter(self, parcel: Parcel, place: Place, records: int) -> Report:
+        """Make the callback of the last of so many *records* to *place*."""
+        batch, topic = parcel.batch, place[0]
+        self._flying[topic] += 1
 
         def report(error: Any, message: Message) -> None:
-            self.outstanding -= records
             if error is None:
+                self.outstanding -= records
+                self._flying[topic] -= 1
                 batch.waiting -= records
+            elif error.code() in GONE:
+                self._put_aside(parcel, place)
             else:
+                self.outstanding -= records
                 self._refused(error, message)
 
         return report
@@ -150,6 +213,51 @@ class Writer:
                 future.set_exception(KafkaException(error))
 
         return report
+
+    # Topics that are missing
+
+    def _put_aside(self, parcel: Parcel, place: Place) -> None:
+        """Let what *parcel* has for *place*, which librdkafka had taken as under way, wait for the topic.
+
+        Some of it may have arrived before the topic went: it is sent again, and
+        receivers know it by its number.
+        """
+        effects = [effect for effect in parcel.effects if effect[:2] == place]
+        self.outstanding -= len(effects)
+        self._flying[place[0]] -= 1
+        self._wait_for(place[0], parcel._replace(effects=effects))
+
+    def _wait_for(self, topic: str, parcel: Parcel) -> None:
+        missing = self.missing.get(topic)
+        if missing is None:
+            missing = self.missing[topic] = Missing()
+        missing.put(parcel)
+
+    def _without_missing(self, parcel: Parcel) -> Parcel:
+        """Let what *parcel* has for missing topics wait for them; gives the rest."""
+        for topic in self.missing.keys() & {effect.topic for effect in parcel.effects}:
+            self._wait_for(topic, parcel._replace(effects=[effect for effect in parcel.effects if effect.topic == topic]))
+        return parcel._replace(effects=[effect for effect in parcel.effects if effect.topic not in self.missing])
+
+    async def go_on(self, topic: str, partitions: int) -> None:
+        """Send what waits for *topic*, which exists, with so many *partitions*; new records wait behind it until all of it is sent.
+
+        Not before everything is back that librdkafka still had for the topic:
+        it might come back behind what is sent now.
+        """
+        missing = self.missing.get(topic)
+        if (
+            missing is None
+            or self._flying[topic]
+            or any(effect.partition >= partitions for one in missing.parcels for effect in one.effects)
+        ):
+            return
+        while missing.parcels:
+            known = len(missing.parcels)
+            await self._hand_over(missing.parcels.pop(0))
+            if len(missing.parcels) >= known:  # the client does not know yet that the topic is there
+                return
+        del self.missing[topic]
 
     def _refused(self, error: Any, message: Message) -> None:
         self._failed(KafkaException(error, f"{message.topic()} [{message.partition()}]"))

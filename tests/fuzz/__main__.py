@@ -3,6 +3,10 @@
 Run: ``make fuzz``, or ``python -m tests.fuzz [--records N] [--seed S]``.  The
 exit status is 1 when a record ended wrong, a worker ended or grew by more than
 256 MB, or the other brand's p99 more than doubled.
+
+``python -m tests.fuzz --beside burst`` (or ``deleted``) has two well-behaved
+brands: one publishes tenfold all at once, or loses its CRM topic; exit status 1
+when the other one's p99 more than doubled.
 """
 
 import tempfile
@@ -13,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tests.fuzz.beside import KINDS, beside
 from tests.fuzz.run import Outcome, fuzz
 
 RECORDS = 100_000
@@ -24,14 +29,35 @@ out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True)
 def main(
     records: Annotated[int, typer.Option(help="How many hostile records.")] = RECORDS,
     seed: Annotated[int, typer.Option(help="The same seed makes the same records, but for the time that they state.")] = 1,
+    kind: Annotated[str | None, typer.Option("--beside", help="Instead, what befalls another brand: burst or deleted.")] = None,
+    rate: Annotated[int, typer.Option(help="With --beside: events a second of each brand.", min=1)] = 100,
+    seconds: Annotated[float, typer.Option(help="With --beside: how long before, and how long meanwhile.", min=5)] = 20.0,
 ) -> None:
-    """See that each hostile record ends in one place, for the right reason, and that nobody else notices."""
+    """See that each hostile record ends in one place, for the right reason, and that nobody else notices.
+
+    Example: python -m tests.fuzz --records 5000 --seed 7
+    Example: python -m tests.fuzz --beside burst --rate 100
+    """
+    if kind is not None:
+        raise typer.Exit(look_beside(kind, rate, seconds))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task("records", total=records)
         outcome = fuzz(Path(folder), records, seed, lambda more: bar.advance(task, more))
     show(outcome, seed)
     raise typer.Exit(int(bool(outcome.findings or outcome.slowed)))
+
+
+def look_beside(kind: str, rate: int, seconds: float) -> int:
+    """Say what the other brand noticed."""
+    if kind not in KINDS:
+        err.print(f"--beside {kind}: no such thing; there are {', '.join(KINDS)}", markup=False)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        noticed = beside(kind, Path(folder), rate, seconds)
+    before, meanwhile = f"p50 {noticed.p50_before_ms}, p99 {noticed.p99_before_ms} ms", f"p50 {noticed.p50_ms}, p99 {noticed.p99_ms} ms"
+    out.print(f"{kind}, {rate} events/s a brand: the other brand's {before} before, {meanwhile} meanwhile", markup=False)
+    return int(noticed.slowed)
 
 
 def show(outcome: Outcome, seed: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agents.servers import start_kafka
 from agents.settings import Settings
 from tests.fuzz.field import CALM, HOSTILE, QUIET_S, WARM_S, Field, Watched
-from tests.fuzz.verdict import judge_all, latencies, p99
+from tests.fuzz.verdict import judge_all, latencies, quantile
 from tests.integration.crew import Crew
 
 MOST_GROWTH = 256 * 10**6
@@ -47,7 +47,7 @@ def fuzz(folder: Path, records: int, seed: int, told: Callable[[int], None], qui
     findings += [f"{one.stage} grew by {one.highest - one.before} bytes" for one in watched if one.highest - one.before > MOST_GROWTH]
     if hostile.ends.total() != field.sent:
         findings.append(f"{field.sent} were sent, {hostile.ends.total()} are in the topic")
-    return Outcome(findings, hostile.ends, len(field.bent), watched, p99(before), p99(beside))
+    return Outcome(findings, hostile.ends, len(field.bent), watched, quantile(before, 0.99), quantile(beside, 0.99))
 
 
 __all__ = ["WARM_S", "Outcome", "fuzz"]

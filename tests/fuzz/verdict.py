@@ -126,5 +126,6 @@ def latencies(settings: Settings, brand: str, since_ms: int, until_ms: int) -> l
     return sorted(found)
 
 
-def p99(listed: list[int]) -> int:
-    return listed[len(listed) * 99 // 100]
+def quantile(listed: list[int], share: float) -> int:
+    """Pick from what is sorted."""
+    return listed[int(len(listed) * share)]

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from time import monotonic
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -88,6 +89,56 @@ def test_nothing_follows_a_record_that_is_refused(kafka: str) -> None:
     arrived = [message.value() for message in read_all(kafka, name)]
     assert arrived == [b"%d" % number for number in range(len(arrived))]
     assert 500 <= len(arrived) <= 1_000
+
+
+def test_a_topic_that_was_deleted_holds_up_nobody_and_gets_the_rest_in_order(kafka: str) -> None:
+    gone, other = topic(kafka, "writer-gone"), topic(kafka, "writer-other")
+    admin = AdminClient({"bootstrap.servers": kafka})
+
+    async def run() -> int:
+        failures: list[BaseException] = []
+        writer = Writer(kafka, open_fence(), Linger(5, 100), failures.append)
+        serving = asyncio.ensure_future(writer.serve())
+        batches: list[Batch] = []
+
+        async def send(name: str) -> Batch:
+            batch = Batch(0, 0, {}, 3, 3, 0)
+            number = 3 * sum(name == sent for sent in names)
+            names.append(name)
+            await writer.send([Effect(name, 0, None, b"%d" % (number + nth)) for nth in range(3)], batch)
+            return batch
+
+        names: list[str] = []
+        first = await send(gone)
+        await until(lambda: first.waiting == 0)
+        await asyncio.to_thread(lambda: admin.delete_topics([gone])[gone].result())
+        began = monotonic()
+        while not writer.missing or monotonic() < began + 1:
+            batches.append(await send(gone))
+            passed = await send(other)
+            await until(lambda passed=passed: passed.waiting == 0)  # type: ignore[misc]
+            await asyncio.sleep(0.01)
+        assert list(writer.missing) == [gone]
+        await asyncio.to_thread(topic, kafka, gone)
+        batches.append(await send(gone))
+        while writer.missing:
+            await writer.go_on(gone, 1)
+            await asyncio.sleep(0.1)
+        batches.append(await send(gone))
+        await until(lambda: not any(batch.waiting for batch in batches))
+        assert not failures
+        writer.close()
+        await serving
+        return 3 * names.count(gone)
+
+    sent = asyncio.run(run())
+    arrived = [int(message.value() or b"") for message in read_all(kafka, gone)]
+    assert arrived[0] <= 3
+    highest = -1 + arrived[0]
+    for number in arrived:  # as a receiver that drops what it has
+        assert number <= highest + 1
+        highest = max(highest, number)
+    assert highest == sent - 1
 
 
 def test_nothing_is_sent_without_a_heartbeat(kafka: str) -> None:

@@ -23,6 +23,11 @@ def test_ten_runs_with_kills_stops_and_rebalances_find_nothing(tmp_path: Path) -
     assert all(run["records"] >= 1_000 and len(run["faults"]) == len(FAULTS) for run in runs)
 
 
+def test_a_deleted_topic_is_made_again_and_a_crowd_gets_no_cent_too_much() -> None:
+    done = _torture("--runs", "1", "--seed", "50", "--fault", "crm deleted", "--fault", "crowd")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_planted_bug_is_found(tmp_path: Path) -> None:
     done = _torture("--plant", "half-folded state kept after an exception", "--json", str(tmp_path / "bugs.json"))
     assert done.returncode == 0, done.stdout + done.stderr

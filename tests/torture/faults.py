@@ -9,7 +9,7 @@ from typing import Final
 
 import redis
 
-from agents import admin, clients
+from agents import clients
 from agents.cli.rules import publish_set
 from agents.topic_log import Writer
 from schemas import topics
@@ -172,12 +172,11 @@ class Faults:
         return len(pieces)
 
     def _crm_deleted(self) -> None:
-        """Let an operator delete a CRM topic, and make it again when the alert names it."""
+        """Delete a CRM topic; the workers make it again."""
         brand = self.plan.shops[-1].slug
         self.cut.add(brand)
         with clients.admin(self.ground.settings) as client:
             client.delete_topics([topics.crm(brand)])
-        self._after(OFF_S, lambda: admin.ensure(self.ground.settings, admin.brand_topics(self.registered[brand])))
 
     def _events_anew(self) -> None:
         """Let the last brand's events topic be deleted and made again once all that it holds is decided on."""
