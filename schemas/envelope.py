@@ -141,7 +141,7 @@ class Event(Struct, array_like=True, frozen=True, tag=1):
     CRM format; None when *value* is just that.  *key*, *value*, *headers* are
     the brand's record as it came, for a dead letter from any later stage.
     *device* is a keyed hash of the device identity that it names, of events
-    that a share may be told of.
+    that a share may be told of.  *channel* is its ``context.channel``.
     """
 
     brand: str
@@ -159,6 +159,7 @@ class Event(Struct, array_like=True, frozen=True, tag=1):
     value: bytes
     headers: Headers
     device: bytes | None = None
+    channel: str | None = None
 
 
 class Tick(Struct, array_like=True, frozen=True, tag=2):

@@ -142,7 +142,13 @@ class AtBrand(Struct, frozen=True, tag_field="kind", tag="brand"):
     brands: tuple[str, ...]
 
 
-Clause = Count | Sum | Top | Distinct | Keywords | Silent | Engaged | All | AnyOf | Not | TagRef | Amount | FirstOrder | AtBrand
+class ByChannel(Struct, frozen=True, tag_field="kind", tag="channel"):
+    """The trigger came by one of *channels*, as its event's ``context.channel`` says."""
+
+    channels: tuple[str, ...]
+
+
+Clause = Count | Sum | Top | Distinct | Keywords | Silent | Engaged | All | AnyOf | Not | TagRef | Amount | FirstOrder | AtBrand | ByChannel
 TagRule = Clause
 
 CampaignState = Literal["draft", "shadow", "live", "paused", "ended"]

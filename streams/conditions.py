@@ -22,11 +22,13 @@ class Trigger:
 
     *id* is the brand's event id or the tag's name; *cause* a short keyed hash
     of what would take the reward back.  *amount_minor* is the net amount of
-    the order, *others* how many other orders of the member count here.
+    the order, *others* how many other orders of the member count here, *channel*
+    how it came.
     """
 
     __slots__ = (
-        "amount_minor", "append_ms", "brand", "cause", "currency", "depth", "id", "name", "order_id", "others", "share_id", "time_ms",
+        "amount_minor", "append_ms", "brand", "cause", "channel", "currency", "depth", "id", "name", "order_id", "others", "share_id",
+        "time_ms",
     )  # fmt: skip
 
     def __init__(self, name: str, identifier: str, brand: str, time_ms: int, append_ms: int, cause: bytes) -> None:
@@ -34,6 +36,7 @@ class Trigger:
         self.time_ms, self.append_ms, self.cause = time_ms, append_ms, cause
         self.order_id = ""
         self.share_id = ""
+        self.channel = ""
         self.amount_minor = 0
         self.currency = ""
         self.others = 0
@@ -74,9 +77,9 @@ class OfMember(Condition):
 
 
 class OfTrigger(Condition):
-    """A clause about what triggered: an order's amount, the first order, the brand."""
+    """A clause about what triggered: an order's amount, the first order, the brand, the channel."""
 
-    def __init__(self, words: str, clause: written.Amount | written.FirstOrder | written.AtBrand) -> None:
+    def __init__(self, words: str, clause: written.Amount | written.FirstOrder | written.AtBrand | written.ByChannel) -> None:
         self.words, self.clause = words, clause
 
     def unmet(self, state: BrandState, trigger: Trigger, now_ms: int) -> str | None:
@@ -94,12 +97,16 @@ class OfTrigger(Condition):
             return trigger.currency == clause.currency and trigger.amount_minor >= clause.at_least_minor
         if isinstance(clause, written.FirstOrder):
             return trigger.order_id != "" and trigger.others == 0
+        if isinstance(clause, written.ByChannel):
+            return trigger.channel in clause.channels
         return trigger.brand in clause.brands
 
     def _found(self, trigger: Trigger) -> str:
         clause = self.clause
         if isinstance(clause, written.Amount):
             return f"{minor_text(trigger.amount_minor, trigger.currency)} {trigger.currency}" if trigger.currency else "no order"
+        if isinstance(clause, written.ByChannel):
+            return trigger.channel or "no channel"
         return str(trigger.others) if isinstance(clause, written.FirstOrder) else trigger.brand
 
 
@@ -162,7 +169,7 @@ def condition(clause: Clause, test: Callable[[Clause], Test]) -> Condition:
             return AnyOf(said(clause), tuple(condition(one, test) for one in clauses))
         case written.Not(of=inside):
             return NotSo(said(clause), condition(inside, test))
-        case written.Amount() | written.FirstOrder() | written.AtBrand():
+        case written.Amount() | written.FirstOrder() | written.AtBrand() | written.ByChannel():
             return OfTrigger(said(clause), clause)
         case _:
             return OfMember(said(clause), test(clause))

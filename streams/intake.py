@@ -28,6 +28,7 @@ AHEAD_MS: Final = 5 * 60 * 1000
 BEHIND_MS: Final = 400 * 24 * 60 * 60 * 1000
 LONGEST_ID: Final = 256
 DEVICE: Final = 8
+CHANNEL: Final = 64
 _REMEMBERED: Final = 1000
 _SYSTEM: Final = re.compile(r"[^/\s\x00-\x1f\x7f]{1,128}")
 
@@ -125,6 +126,7 @@ class Intake:
             record.value or b"",
             tuple(record.headers),
             self._device(deed, facts, home.brand),
+            _channel(deed.context),
         )
         kind = (home.brand, str(event["type"]))
         self.admitted[kind] = self.admitted.get(kind, 0) + 1
@@ -140,6 +142,12 @@ class Intake:
             return None
         device = device_of(deed.identities)
         return self._keys.member("device", brand, device)[:DEVICE] if device else None
+
+
+def _channel(context: events.Context | None) -> str | None:
+    """Take the channel along, unless it is longer than any that a rule can name."""
+    channel = context.channel if context is not None else None
+    return channel if channel and len(channel) <= CHANNEL else None
 
 
 class _Checked(Struct, frozen=True):

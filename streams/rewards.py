@@ -151,6 +151,7 @@ def _of_share(told: ShareTold, now: Happened, name: str) -> Trigger:
 def trigger_of(state: BrandState, event: Event, name: str, keys: Keys) -> Trigger | None:
     """Make a trigger of *event*; None where it counts nowhere: a status that was known, an order that is void, a message recalled."""
     trigger = Trigger(name, event.id, event.brand, event.time_ms, event.append_ms, event.id_hash)
+    trigger.channel = event.channel or ""
     match event.facts:
         case facts.Order() as order:
             return _of_order(state, order, trigger, keys)

@@ -34,6 +34,7 @@ def check_campaign(at: Cursor, made: Campaign, owner: str, sharing: SharingRules
     fields, events = dict(at.named("a campaign")), trigger_events(made)
     _check_holdout(fields, made)
     _check_order(at, made, events)
+    _check_channel(at, events)
     _check_sharing(fields, made, events)
     if made.depth > sharing.depth:
         fields["depth"].wrong(
@@ -80,6 +81,14 @@ def _check_order(at: Cursor, made: Campaign, events: tuple[str, ...]) -> None:
     if any(not event.startswith("order.") and event != "share.ordered" for event in events) or isinstance(made.trigger, OnTag):
         for place in at.findings.amounts:
             place.wrong("asks for an order, but the trigger is none, so it can never fire; expected an order.* event as trigger")
+
+
+def _check_channel(at: Cursor, events: tuple[str, ...]) -> None:
+    if not events or any(event in SHARES_EVENTS for event in events):
+        for place in at.findings.channels:
+            place.wrong(
+                "asks how the trigger came, which a tag or a share does not tell, so it can never fire; expected an event as trigger"
+            )
 
 
 def _check_sharing(fields: Mapping[str, Cursor], made: Campaign, events: tuple[str, ...]) -> None:

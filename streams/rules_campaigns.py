@@ -49,7 +49,7 @@ BENEFICIARIES: Final = ("actor", "sharer")
 
 def campaign(at: Cursor, timezone: str) -> Campaign:
     """Read one campaign of a set whose days are those of *timezone*."""
-    at.findings.amounts, at.findings.places, at.findings.currency = [], [], ""
+    at.findings.amounts, at.findings.places, at.findings.channels, at.findings.currency = [], [], [], ""
     fields = at.fields(REQUIRED, OPTIONAL)
 
     def optional(name: str, read: Callable[[Cursor], T], otherwise: T) -> T:

@@ -13,6 +13,7 @@ from schemas.rules import (
     Amount,
     AnyOf,
     AtBrand,
+    ByChannel,
     Clause,
     Count,
     Distinct,
@@ -162,6 +163,12 @@ def _brand(at: Cursor) -> AtBrand:
     return AtBrand(brands=tuple(sorted({units.brand(one) for one in each})))
 
 
+def _channel(at: Cursor) -> ByChannel:
+    at.findings.channels.append(at)
+    each = [at] if isinstance(at.value, str) else at.items("a channel or a list of them")
+    return ByChannel(channels=tuple(sorted({units.text(one, "a channel", LONGEST_WORD) for one in each})))
+
+
 def _tag(at: Cursor) -> TagRef:
     at.findings.references.append(at)
     return TagRef(tag=at.value if isinstance(at.value, str) else "")
@@ -187,4 +194,5 @@ _CONDITIONS: Final[Mapping[str, Callable[[Cursor], Clause]]] = dict(_CLAUSES) | 
     "amount": _amount,
     "first_order": _first_order,
     "brand": _brand,
+    "channel": _channel,
 }

@@ -19,7 +19,8 @@ class Findings:
 
     *references* are the places that name a tag, *scored* those that need
     engagement; of the campaign that is being read: *amounts* those that need
-    an order, *places* those that name brands, *currency* its reward's.
+    an order, *places* those that name brands, *channels* those that name
+    channels, *currency* its reward's.
     """
 
     mistakes: list[Mistake] = field(default_factory=list)
@@ -27,6 +28,7 @@ class Findings:
     scored: list["Cursor"] = field(default_factory=list)
     amounts: list["Cursor"] = field(default_factory=list)
     places: list["Cursor"] = field(default_factory=list)
+    channels: list["Cursor"] = field(default_factory=list)
     currency: str = ""
 
 

@@ -8,6 +8,7 @@ from schemas.rules import (
     Amount,
     AnyOf,
     AtBrand,
+    ByChannel,
     Campaign,
     Clause,
     Count,
@@ -46,13 +47,13 @@ def said(clause: Clause) -> str:
             return " and ".join(f"({said(each)})" for each in clauses)
         case AnyOf(of=clauses):
             return " or ".join(f"({said(each)})" for each in clauses)
-        case Amount() | FirstOrder() | AtBrand():
+        case Amount() | FirstOrder() | AtBrand() | ByChannel():
             return _said_of_trigger(clause)
         case _:
             return _said_of_member(clause)
 
 
-def _said_of_trigger(clause: Amount | FirstOrder | AtBrand) -> str:
+def _said_of_trigger(clause: Amount | FirstOrder | AtBrand | ByChannel) -> str:
     match clause:
         case Amount(at_least_minor=amount, currency=currency):
             return f"an order of {minor_text(amount, currency)} {currency} or more"
@@ -60,6 +61,8 @@ def _said_of_trigger(clause: Amount | FirstOrder | AtBrand) -> str:
             return "the first order"
         case AtBrand(brands=brands):
             return f"at {' or '.join(brands)}"
+        case ByChannel(channels=channels):
+            return f"by {' or '.join(channels)}"
 
 
 def _said_of_member(clause: Count | Sum | Top | Distinct | Keywords | Silent | Engaged | TagRef) -> str:

@@ -264,7 +264,7 @@ class _Builder:
                 return Silence(window(for_ms, self.rules.timezone), tuple(sorted(ACTIVE)))
             case written.Engaged(at_least=least):
                 return self._engaged(rule, least)
-            case written.Amount() | written.FirstOrder() | written.AtBrand():
+            case written.Amount() | written.FirstOrder() | written.AtBrand() | written.ByChannel():
                 raise ValueError(f"{self.rules.owner}: a clause asks for a trigger, and a tag has none")
             case _:
                 return self._counted(rule, self.counters[definition(rule, self.rules.timezone)])

@@ -153,6 +153,7 @@ class Log:
         consent: Consent | None = None,
         terms: Terms = Terms(),  # noqa: B008 - it is frozen
         device: bytes | None = None,
+        channel: str | None = None,
     ) -> Event:
         """Append an event, and fold nothing."""
         number, self.events = self.events, self.events + 1
@@ -173,6 +174,7 @@ class Log:
             b'{"id":"%b"}' % known.encode(),
             (("ce_id", b"raw"),),
             device,
+            channel,
         )
         self.stage.append(member, envelope.encode(event), self.now_ms)
         return event

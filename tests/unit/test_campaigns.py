@@ -127,6 +127,13 @@ def test_a_first_order_is_one_without_others() -> None:
     assert [reason(log), reason(log)] == ["granted", "condition"]
 
 
+def test_a_channel_is_that_of_the_event_that_triggers() -> None:
+    log = shop(f"a: {{{PAID}, {FIVE}, once_per: order, condition: {{channel: [app, store]}}}}")
+    came = [log.event(order(f"o-{channel}", "paid", 1), channel=channel) for channel in ("app", "h5", None)]
+    assert [words(one) for one in came] == [["granted 5.00 CNY"], [], []]
+    assert log.earned().refused["tea/a"].detail == "by app or store"
+
+
 def test_a_cooldown_holds_at_once_and_both_ways() -> None:
     log = shop(f"a: {{{PAID}, {FIVE}, once_per: order, cooldown: 6h}}")
     log.answering = False

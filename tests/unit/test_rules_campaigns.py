@@ -147,6 +147,17 @@ def test_what_needs_an_order_is_refused_where_the_trigger_is_none() -> None:
     assert campaign(condition='{all: [{amount: {at_least: "50.00"}}, {first_order: true}, {not: {tag: vip}}]}') == []
 
 
+def test_a_channel_is_asked_for_where_the_trigger_tells_one() -> None:
+    assert campaign(trigger="{event: click}", condition="{channel: [app, miniprogram]}") == []
+    for trigger in ("{tag_entered: vip}", "{event: share.visited}"):
+        line = next(line for line in campaign(trigger=trigger, condition="{channel: app}") if "channel" in line)
+        assert line.startswith(
+            "acme.yaml:9: campaigns.c.condition.channel: asks how the trigger came, which a tag or a share does not tell"
+        )
+    (line,) = campaign(trigger="{event: click}", condition="{channel: [1]}")
+    assert line.startswith("acme.yaml:9: campaigns.c.condition.channel[0]: 1 is not text")
+
+
 def test_a_budget_of_points_has_no_money() -> None:
     (line,) = campaign(reward="{points: 5}", budget='{money: "5.00"}')
     assert line.startswith("acme.yaml:9: campaigns.c.budget.money: points have no money; expected grants:")

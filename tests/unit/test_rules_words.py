@@ -11,6 +11,7 @@ from schemas.rules import (
     AnyOf,
     AtBrand,
     BudgetRule,
+    ByChannel,
     Campaign,
     Clause,
     Count,
@@ -51,6 +52,7 @@ def test_a_duration_is_said_in_its_largest_whole_unit(length_ms: int, text: str)
             All((Amount(5_000, "CNY"), FirstOrder(), AtBrand(("tea",)))),
             "(an order of 50.00 CNY or more) and (the first order) and (at tea)",
         ),
+        (ByChannel(("app", "store")), "by app or store"),
         (AnyOf((Engaged(20.0), TagRef("regular"))), "(engagement of 20 or more) or (has regular)"),
     ],
 )
