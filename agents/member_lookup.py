@@ -6,20 +6,23 @@ from typing import Final
 
 import msgspec
 
-from agents import key_file
+from agents import key_file, shares
+from agents.engine.takeover import MARKER
 from agents.serving_rebuild import CHANGELOG, Restored, restored
 from agents.settings import Settings
 from agents.topic_log import TopicLog
 from schemas import topics
 from schemas.events import Identity
 from schemas.member_state import unpack_member
+from schemas.shares import Share, unpack
 from streams import consent
 from streams.identity import RANKING, identify
 from streams.keys import Keys
 from streams.member_card import MemberCard, card
 from streams.offers import Offer, Offers
 from streams.partition import MEMBER_KEY
-from streams.reward_card import explain
+from streams.reward_card import explain, share_refusals
+from streams.shares_fold import ORIGINS
 
 PAIRWISE: Final = re.compile(r"[0-9a-f]{32}")
 
@@ -43,11 +46,11 @@ def look_up(settings: Settings, brand: str, identity: str, campaign: str | None 
                 found = restored(log, number)
                 members = (key for key in found.states if len(key) == MEMBER_KEY) if found is not None else ()
                 if found is not None and (key := next((key for key in members if keys.pairwise(brand, key) == identity), None)):
-                    return _card(found, key, brand, keys, campaign)
+                    return _card(settings, found, key, brand, keys, campaign)
             return None
         for key in candidates(keys, brand, identity):
             found = restored(log, topics.member_partition(key, len(log.partitions)))
-            if found is not None and key in found.states and (shown := _card(found, key, brand, keys, campaign)) is not None:
+            if found is not None and key in found.states and (shown := _card(settings, found, key, brand, keys, campaign)) is not None:
                 return shown
     return None
 
@@ -63,7 +66,7 @@ def candidates(keys: Keys, brand: str, identity: str) -> Iterable[bytes]:
     return dict.fromkeys(keys.member(one.kind, one.scope, one.identity) for one in found if one is not None)
 
 
-def _card(found: Restored, key: bytes, brand: str, keys: Keys, campaign: str | None) -> MemberCard | None:
+def _card(settings: Settings, found: Restored, key: bytes, brand: str, keys: Keys, campaign: str | None) -> MemberCard | None:
     member, partition = unpack_member(found.states[key]), found.partition
     if brand not in member.brands:
         return None
@@ -74,7 +77,19 @@ def _card(found: Restored, key: bytes, brand: str, keys: Keys, campaign: str | N
     offer = _offer(plan.offers, brand, campaign)
     state = member.brands[brand]
     explained = explain(offer, state, key, keys, consent.allows_rewards(state.consent, terms), clock_ms)
+    if offer.campaign.beneficiary == "sharer":
+        explained = msgspec.structs.replace(explained, shares=share_refusals(_shares(settings), key, brand))
     return msgspec.structs.replace(shown, explained=explained)
+
+
+def _shares(settings: Settings) -> Iterable[tuple[bytes, Share]]:
+    """Read every share as it is committed: which are a member's, only the shares know."""
+    latest: dict[bytes, bytes] = {}
+    with TopicLog(settings, topics.changelog(shares.APP_ID, shares.TABLE)) as log:
+        for entry in log.read():
+            if entry.key not in (None, MARKER, ORIGINS) and entry.value is not None:
+                latest[entry.key or b""] = entry.value
+    return [(key, unpack(packed)) for key, packed in sorted(latest.items())]
 
 
 def _offer(offers: Offers | None, brand: str, campaign: str) -> Offer:

@@ -114,6 +114,14 @@ class Ask(Struct, array_like=True, frozen=True):
     word: Word
 
 
+class Last(Struct, array_like=True, frozen=True):
+    """The latest deed that earned nothing for a reason: when it happened, and by which event of *brand*."""
+
+    time_ms: int
+    brand: str
+    event: str
+
+
 class Share(Struct, array_like=True):
     """What is remembered of a share.
 
@@ -121,7 +129,8 @@ class Share(Struct, array_like=True):
     first.  *sharer* is None while nobody is known to have shared.  *above* is
     None until the parent answered; *final* says that it can't change.
     *visitors* are 16 bytes each, at most ``EXACT``; then *crowd*, a packed
-    sketch, counts all.  *orders* count that stand.  *deeds* may still be
+    sketch, counts all.  *orders* count that stand.  *refused* counts what
+    earned nothing, by reason, *last* is the latest of each.  *deeds* may still be
     judged anew: those of a share that is unknown, or whose lineage is not
     final.  *children* want to hear of a change above them.
     """
@@ -140,6 +149,7 @@ class Share(Struct, array_like=True):
     refused: dict[str, int] = field(default_factory=dict)
     deeds: list[Deed] = field(default_factory=list)
     children: list[bytes] = field(default_factory=list)
+    last: dict[str, Last] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:

@@ -8,7 +8,7 @@ Source: RULES 5 (backtest).
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -68,34 +68,38 @@ class Outcome(Struct):
 
 
 class _Desk:
-    """One stage's partition: its fold, its table, and what is waiting for it."""
+    """One stage's partition: its fold, its table, and its open batch; *told* gives what that has said so far."""
 
-    def __init__(self, topic: str, fold: PartitionFold | MembersFold) -> None:
-        self.topic, self.fold = topic, fold
+    def __init__(self, topic: str, fold: PartitionFold | MembersFold, told: Callable[[], Sequence[Decision]]) -> None:
+        self.topic, self.fold, self._told = topic, fold, told
         self.table: dict[bytes, bytes] = {}
-        self.waiting: deque[tuple[bytes | None, bytes, int]] = deque()
-        self.told: list[tuple[bytes | None, bytes, int]] = []
-        self.offset = 0
+        self.records = self.offset = self._heard = 0
         fold.restore(Home(topic, _ID, 0, 1, 1), self.table, 0)
-
-    def work(self) -> Sequence[Decision] | Sequence[Effect]:
-        """Fold what other stages told, then what is waiting, up to the first that has something to tell; gives what came of it."""
-        self.waiting.extendleft(reversed(self.told))
-        self.told = []
-        fold = self.fold
         fold.begin()
-        for _ in range(min(BATCH, len(self.waiting))):
-            key, value, at_ms = self.waiting.popleft()
-            fold.fold(Recorded(self.topic, 0, self.offset, at_ms, key, value))
-            self.offset += 1
-            if isinstance(fold, MembersFold) and fold.asked:
-                break
+
+    def hear(self, key: bytes | None, value: bytes, at_ms: int) -> None:
+        """Fold one record."""
+        self.fold.fold(Recorded(self.topic, 0, self.offset, at_ms, key, value))
+        self.offset += 1
+        self.records += 1
+
+    def said(self) -> list[Effect]:
+        """Give what other stages are to hear that they were not given yet."""
+        told = self._told()
+        new = [one for one in told[self._heard :] if isinstance(one, Effect)]
+        self._heard = len(told)
+        return new
+
+    def close(self) -> Sequence[Decision]:
+        """Close the batch, keep what changed, open the next; gives what it came to."""
         came, states, _ = self.fold.commit()
         for changed, packed in states.items():
             if packed is None:
                 self.table.pop(changed, None)
             else:
                 self.table[changed] = packed
+        self.fold.begin()
+        self.records = self._heard = 0
         return came
 
 
@@ -118,11 +122,12 @@ class Backtest:
         self._sets = sets
         self._intake = Intake(secrets, 1)
         self._enlisted: set[str] = set()
-        self._members = _Desk(topics.MEMBERS, MembersFold(Keys(secrets)))
+        members, shares, budgets = MembersFold(Keys(secrets)), SharesFold({}), BudgetsFold()
+        self._members = _Desk(topics.MEMBERS, members, lambda: members.out.decisions)
         self._desks = {
             topics.MEMBERS: self._members,
-            topics.SHARES: _Desk(topics.SHARES, SharesFold({})),
-            topics.BUDGETS: _Desk(topics.BUDGETS, BudgetsFold()),
+            topics.SHARES: _Desk(topics.SHARES, shares, lambda: shares.effects),
+            topics.BUDGETS: _Desk(topics.BUDGETS, budgets, lambda: budgets.effects),
         }
         self._tallies: dict[str, _Tally] = {}
         self._now_ms = 0
@@ -130,7 +135,7 @@ class Backtest:
         for version, one in enumerate(sets):
             document = envelope.encode(RulesSet(one.owner, version, rules.encode(one)))
             for topic in (topics.BUDGETS, topics.MEMBERS):
-                self._desks[topic].waiting.append((None, document, 0))
+                self._desks[topic].hear(None, document, 0)
 
     def feed(self, records: Iterable[Record]) -> None:
         """Take records in the order in which they were published; what intake refuses is counted and passed over."""
@@ -143,34 +148,36 @@ class Backtest:
             decided = self._intake(record)
             self.events += 1
             if isinstance(decided, Effect):
-                self._members.waiting.append((decided.key, decided.value or b"", record.timestamp))
+                self._hear(decided.key, decided.value or b"", record.timestamp)
             else:
                 self.refused += 1
-            if len(self._members.waiting) >= BATCH:
-                self._run()
 
     def end(self) -> list[Outcome]:
         """Let the clock reach the last record's time, and say what became of each campaign, by name."""
-        self._members.waiting.append((None, envelope.encode(Tick(self._now_ms)), self._now_ms))
-        self._run()
+        self._hear(None, envelope.encode(Tick(self._now_ms)), self._now_ms)
+        self._close()
         return [self._outcome(one, name) for one in self._sets for name in sorted(one.campaigns)]
 
-    def _run(self) -> None:
-        """Fold until nobody has anything to hear."""
-        members, others = self._members, [desk for desk in self._desks.values() if desk is not self._members]
-        while members.waiting or members.told:
-            for came in members.work():
-                self._take(came)
-            while any(desk.waiting or desk.told for desk in others):
-                for desk in others:
-                    if desk.waiting or desk.told:
-                        for came in desk.work():
-                            self._take(came)
+    def _hear(self, key: bytes | None, value: bytes, at_ms: int) -> None:
+        """Let members fold one record, and let everybody hear and answer what follows from it, within the open batches."""
+        members = self._members
+        members.hear(key, value, at_ms)
+        said = deque(members.said())
+        while said:
+            effect = said.popleft()
+            desk = self._desks[effect.topic]
+            desk.hear(effect.key, effect.value or b"", self._now_ms)
+            said.extend(desk.said())
+        if members.records >= BATCH:
+            self._close()
 
-    def _take(self, came: Decision | Effect) -> None:
-        if isinstance(came, Effect):
-            self._desks[came.topic].told.append((came.key, came.value or b"", self._now_ms))
-        elif isinstance(came, Rewarded):
+    def _close(self) -> None:
+        for desk in self._desks.values():
+            for came in desk.close():
+                self._take(came)
+
+    def _take(self, came: Decision) -> None:
+        if isinstance(came, Rewarded):
             if came.outcome in _REFUSALS:
                 self._tally(came.campaign).refused[came.outcome] += 1
         elif isinstance(came, CrmRecord):

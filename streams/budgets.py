@@ -8,7 +8,7 @@ lowered below what it has cost grants nothing more.
 Source: RULES 5, DESIGN 2 (law 4) and 3.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -185,6 +185,11 @@ class BudgetsFold:
         folded = Folded(self._effects, states, self.clock_ms)
         self.begin()
         return folded
+
+    @property
+    def effects(self) -> Sequence[Effect]:
+        """Give what the open batch tells others so far."""
+        return self._effects
 
     def abort(self) -> None:
         """Forget the batch."""

@@ -3,13 +3,14 @@
 Source: DESIGN 8 (``huiliu member --explain``), RULES 5.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from schemas.member_state import BrandState
 from schemas.rewards import STATUSES, Earned, unpack_earned
 from schemas.scalars import MemberKey, instant_text
+from schemas.shares import Share, named
 from streams.campaigns import cap_text, had, once_key, over
 from streams.conditions import Trigger
 from streams.keys import Keys, reward_text
@@ -78,8 +79,21 @@ class ClauseCard(Struct, frozen=True):
     holds: bool
 
 
+class ShareRefusalCard(Struct, frozen=True):
+    """So many *times* a visit or an order at *share* earned nothing; *trigger* is the latest event, where it is the brand's own."""
+
+    share: str
+    reason: str
+    times: int
+    trigger: str
+    at: str
+
+
 class Explained(Struct, frozen=True):
-    """Why *campaign* would give this member a reward now, or not: each clause; then why the latest trigger earned nothing, if so."""
+    """Why *campaign* would give this member a reward now, or not: each clause; then why the latest trigger earned nothing, if so.
+
+    *shares*: of a campaign for sharers, what their shares were refused for.
+    """
 
     campaign: str
     version: int
@@ -87,6 +101,7 @@ class Explained(Struct, frozen=True):
     clauses: list[ClauseCard]
     rewards: list[RewardCard]
     refused: RefusalCard | None
+    shares: list[ShareRefusalCard] = []
 
 
 def rewards_card(state: BrandState) -> RewardsCard:
@@ -115,6 +130,17 @@ def explain(offer: Offer, state: BrandState, member: MemberKey, keys: Keys, allo
         _rewards(earned, offer.id),
         _refusal(earned, offer.id) if offer.id in earned.refused else None,
     )
+
+
+def share_refusals(shares: Iterable[tuple[bytes, Share]], member: MemberKey, brand: str) -> list[ShareRefusalCard]:
+    """List what *shares* of *member* at *brand* were refused for."""
+    return [
+        ShareRefusalCard(named(key)[1], reason, times, last.event if last.brand == brand else "", instant_text(last.time_ms))
+        for key, share in shares
+        if share.sharer is not None and (share.sharer.member, share.sharer.brand) == (member, brand)
+        for reason, times in sorted(share.refused.items())
+        if (last := share.last.get(reason)) is not None
+    ]
 
 
 def _clauses(

@@ -23,6 +23,7 @@ from schemas.shares import (
     LINEAGE,
     Deed,
     Descends,
+    Last,
     Lineage,
     Moved,
     Refusal,
@@ -116,13 +117,13 @@ def _deed(share: Share, key: bytes, deed: Deed, crowd: Crowd) -> list[Saying]:
         return []
     if share.sharer is None:
         if not keep_unknown(share, deed):
-            _refuse(share, Refusal.UNKNOWN)
+            _refuse(share, Refusal.UNKNOWN, deed)
         return []
     refusal = _refusal(share, deed, share.above or ())
     if visit and deed.member != share.sharer.member and not admit(share, deed.member, crowd):
         refusal = Refusal.FULL
     if refusal is not None:
-        _refuse(share, refusal)
+        _refuse(share, refusal, deed)
         return []
     if not share.final:
         keep(share, deed)
@@ -163,7 +164,7 @@ def _rejudge(share: Share, deed: Deed, before: tuple[Sharer, ...] | None) -> lis
     if not now and (was or before is None):
         refusal = _refusal(share, deed, above)
         if refusal is not None:
-            _refuse(share, refusal)
+            _refuse(share, refusal, deed)
     if deed.order_id:
         share.orders += bool(now) - bool(was)
     gone: list[Saying] = [Told(who, depth, deed, deed.now, None) for depth, who in was if (depth, who) not in now]
@@ -214,5 +215,8 @@ def _step(deed: Deed) -> int:
     return bool(deed.order_id) * (bool(deed.now is not None) - bool(deed.was is not None))
 
 
-def _refuse(share: Share, refusal: Refusal) -> None:
+def _refuse(share: Share, refusal: Refusal, deed: Deed) -> None:
     share.refused[refusal] = share.refused.get(refusal, 0) + 1
+    happened = deed.now or deed.was
+    if happened is not None:
+        share.last[refusal] = Last(happened.time_ms, deed.brand, happened.id)

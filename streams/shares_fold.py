@@ -7,7 +7,7 @@ share.
 Source: DESIGN 2 and 3, RULES 5 (sharing).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -101,6 +101,11 @@ class SharesFold:
         folded = Folded(self._effects, states, self._clock_ms)
         self.begin()
         return folded
+
+    @property
+    def effects(self) -> Sequence[Effect]:
+        """Give what the open batch tells others so far."""
+        return self._effects
 
     def abort(self) -> None:
         """Forget the batch."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
 from agents.member_lookup import BadIdentity, look_up
 from streams.member_card import MemberCard
-from streams.reward_card import Explained, RefusalCard, RewardCard
+from streams.reward_card import Explained, RefusalCard, RewardCard, ShareRefusalCard
 
 
 def member(
@@ -40,6 +40,7 @@ def member(
     if found.explained is not None:
         out.print(_explained(found.explained))
         _rewards(found.explained.rewards, found.explained.refused)
+        _shares(found.explained.shares)
         return
     _tell(found)
 
@@ -63,6 +64,14 @@ def _rewards(rewards: list[RewardCard], *refused: RefusalCard | None) -> None:
         if last is not None:
             said = f"{last.campaign}: {last.trigger} earned nothing at {last.at}: {last.reason} ({last.detail})"
             out.print(said, markup=False, highlight=False, soft_wrap=True)
+
+
+def _shares(refused: list[ShareRefusalCard]) -> None:
+    table = Table("share", "earned nothing for", "times", "latest", "by", title="visits and orders at their shares")
+    for one in refused:
+        table.add_row(one.share, one.reason, str(one.times), one.at, one.trigger)
+    if refused:
+        out.print(table)
 
 
 def _tell(found: MemberCard) -> None:

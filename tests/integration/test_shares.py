@@ -38,6 +38,14 @@ tags:
   popular: {count: {events: share.visited, within: 30d, at_least: 2}}
   seller: {count: {events: share.ordered, within: 30d, at_least: 1}}
   star: {count: {events: share.ordered, within: 30d, at_least: 2}}
+campaigns:
+  trail:
+    state: live
+    trigger: {event: share.visited}
+    beneficiary: sharer
+    reward: {points: 20}
+    once_per: share
+    budget: {grants: 1000}
 """
 
 
@@ -175,6 +183,9 @@ def test_what_a_share_brings_is_told_once_whoever_is_killed(tea: Tea) -> None:
     shown = tea.share("s1")
     assert (shown["visitors"], shown["exact"], shown["orders"], shown["refused"]) == (2, True, 0, {"self_share": 1})
     assert shown["sharer"] == tea.keys.pairwise("tea", tea.keys.member("brand_member", "tea", "ann"))
+    asked = ("member", "tea", "brand_member:ann", "--explain", "trail", "--json")
+    explained = huiliu(*asked, kafka=tea.settings.bootstrap(), environment=environment(tea.settings)).document["explained"]
+    assert [(one["share"], one["reason"], one["times"], one["trigger"]) for one in explained["shares"]] == [("s1", "self_share", 1, "e3")]
     assert huiliu("share", "tea", "unheard-of", kafka=tea.settings.bootstrap()).status == 1
     assert (tea.told("ben"), tea.told("cem")) == ([], [])
 
