@@ -12,7 +12,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from agents.engine.pipeline import Place
 from agents.engine.writer import LOG_LEVEL
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 10.0
 PATIENCE_S = TIMEOUT_S + 5
 EARLIEST, LATEST = OffsetSpec.for_timestamp(-2), OffsetSpec.for_timestamp(-1)
 

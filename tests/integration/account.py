@@ -181,6 +181,8 @@ def _read_inside(found: Account, settings: Settings) -> None:
                             found.latest_ms[origin] = max(found.clocks.get(entry.partition, 0), found.terms.began_ms, at_ms)
                     case envelope.Tick(time_ms=at):
                         at_ms = min(at, entry.appended_ms)
+                    case envelope.ShareTold(now=envelope.Happened(time_ms=at_ms)):
+                        pass
                     case envelope.RulesSet(owner=owner, version=version) if owner in owners:
                         known = found.changes.setdefault(owner, {}).get(entry.partition)
                         if known is None or version > known[0]:

@@ -5,6 +5,7 @@ the CRMs were told, and what the brand's own records say was earned.
 """
 
 import itertools
+from base64 import b32encode
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 from agents.settings import Settings
 from agents.topic_log import TopicLog
 from schemas import topics
-from schemas.budgets import Budget, Cost, Limits, unpack_budget
+from schemas.budgets import Budget, Cost, Limits, unpack_budget, unpack_grant
 from tests.integration.account import Account, Kind, Told
 from tests.oracle.identity import Identity
 from tests.oracle.places import ENRICHED, Verdict
@@ -22,6 +23,7 @@ from tests.torture.samples import BUDGETS
 
 CHANGELOG: Final = topics.changelog(BUDGETS, "states")
 CAMPAIGN: Final = b"c"
+GRANT: Final = b"g"
 HOUR_MS: Final = 3_600_000
 
 RUSH, EACH_ORDER, NOW_AND_THEN = "rush", "each-order", "now-and-then"
@@ -79,7 +81,7 @@ class Deed(NamedTuple):
 
 def compare(found: Account, settings: Settings, brands: Sequence[str]) -> None:
     """Hold budgets, CRMs and deeds against each other; brands whose CRM topic was deleted for their budgets alone."""
-    kept = _kept(found, settings, brands)
+    kept, grants = _kept(found, settings, brands)
     told = _told(found)
     deeds, unsure = _deeds(found.verdicts)
     for campaign, budget in sorted(kept.items()):
@@ -87,7 +89,7 @@ def compare(found: Account, settings: Settings, brands: Sequence[str]) -> None:
         if brand in found.terms.cut:
             continue
         rewards = told[campaign]
-        _compare_sums(found, campaign, budget, rewards)
+        _compare_sums(found, campaign, budget, rewards, grants)
         if name == RUSH:
             _compare_rush(found, campaign, budget, rewards, {deed.who for deed in deeds["click"] if deed.brand == brand} - unsure[brand])
         elif name == EACH_ORDER:
@@ -98,19 +100,22 @@ def compare(found: Account, settings: Settings, brands: Sequence[str]) -> None:
         found.find(Kind.WRONG, "a reward of a campaign that has no budget", campaign)
 
 
-def _kept(found: Account, settings: Settings, brands: Sequence[str]) -> dict[str, Budget]:
-    """Read the budgets of *brands*; each that was ever durable was within its limits."""
+def _kept(found: Account, settings: Settings, brands: Sequence[str]) -> tuple[dict[str, Budget], set[str]]:
+    """Read the budgets of *brands*, and the ids of the grants that stand; each budget that was ever durable was within its limits."""
     latest: dict[str, Budget] = {}
+    grants: set[str] = set()
     with TopicLog(settings, CHANGELOG) as log:
         for entry in log.read():
             key = entry.key or b""
+            if key.startswith(GRANT) and entry.value is not None:
+                (grants.add if unpack_grant(entry.value).counted else grants.discard)(b32encode(key[len(GRANT) :]).decode())
             campaign = key[len(CAMPAIGN) :].decode() if key.startswith(CAMPAIGN) and entry.value is not None else ""
             if campaign.partition("/")[0] not in brands:
                 continue
             budget = latest[campaign] = unpack_budget(entry.value or b"")
             if _overspent(budget.limits, [budget.total] if budget.limits.period == "none" else list(budget.days.values())):
                 found.find(Kind.WRONG, "overspent", campaign, budget)
-    return latest
+    return latest, grants
 
 
 def _overspent(limits: Limits, costs: Sequence[Cost]) -> bool:
@@ -155,11 +160,12 @@ def _reverse(found: Account, rewards: Rewards, one: Told) -> None:
         rewards.gone.add(reward)
 
 
-def _compare_sums(found: Account, campaign: str, budget: Budget, rewards: Rewards) -> None:
+def _compare_sums(found: Account, campaign: str, budget: Budget, rewards: Rewards, kept: set[str]) -> None:
     """What CRMs were told is what budgets keep: no cent leaks."""
-    grants = len(rewards.granted) - len(rewards.gone)
-    if grants != budget.total.grants:
-        found.find(Kind.WRONG, "grants that stand", campaign, grants, "budgets keep", budget.total)
+    standing = rewards.granted.keys() - rewards.gone
+    if len(standing) != budget.total.grants or standing - kept or rewards.gone & kept:
+        wrong = [rewards.granted[reward].value for reward in (standing - kept) | (rewards.gone & kept)]
+        found.find(Kind.WRONG, "grants that stand", campaign, len(standing), "budgets keep", budget.total, "not the same", wrong)
     if any(told.value["kind"] == "coupon" for told in rewards.granted.values()):
         minor = int(sum(rewards.money.values(), Decimal(0)) * 100)
         if minor != budget.total.reserved_minor + budget.total.spent_minor:

@@ -26,6 +26,8 @@ INTAKE: Final = "huiliu-intake"
 MEMBERS: Final = "huiliu-members"
 SHARES: Final = "huiliu-shares"
 BUDGETS: Final = "huiliu-budgets"
+CONTROL: Final = "huiliu-control"
+RULES: Final = (topics.RULES, 0)
 CHANGELOG: Final = topics.changelog(MEMBERS, "states")
 
 Place = tuple[str, int]
@@ -36,6 +38,7 @@ Offsets = Mapping[Place, int]
 class Sample:
     """What the groups had committed, then how far the changelog was, then the internal log, then all that brands receive.
 
+    *intake* and *events* include what control had committed of the rules;
     *others* is what shares and budgets had committed of what they were *told*.
     """
 
@@ -92,7 +95,7 @@ class Sampler:
         self._thread.join()
 
     def wait_until_drained(self, seconds: float, meanwhile: Callable[[], None]) -> bool:
-        """Wait until intake has decided on all that is published by now, and members have folded that; False if it was not in time."""
+        """Wait until intake and control have handed on all that is published by now, and members have folded that; False if not in time."""
         began = time.monotonic()
         handed_on: Sample | None = None
         while time.monotonic() < began + seconds:
@@ -141,9 +144,10 @@ class Sampler:
 
     def _sample(self, eyes: "Eyes") -> Sample:
         at_s = time.monotonic()
-        intake, members = eyes.commits(INTAKE, self._events, self.made_again), eyes.commits(MEMBERS, self._internal, {})
+        intake = {**eyes.commits(INTAKE, self._events, self.made_again), **eyes.commits(CONTROL, [RULES], {})}
+        members = eyes.commits(MEMBERS, self._internal, {})
         others = {**eyes.commits(SHARES, self._shares, {}), **eyes.commits(BUDGETS, self._budgets, {})}
-        changelog, events, internal = eyes.ends(self._changelog), eyes.ends(self._events), eyes.ends(self._internal)
+        changelog, events, internal = eyes.ends(self._changelog), eyes.ends([*self._events, RULES]), eyes.ends(self._internal)
         told = eyes.ends([*self._shares, *self._budgets])
         return Sample(at_s, intake, members, others, changelog, events, internal, told, eyes.ends(self._received))
 
@@ -157,7 +161,9 @@ class Eyes:
 
     def __init__(self, settings: Settings) -> None:
         exact = {"log_level": 0, "enable.auto.commit": False}
-        self._groups = {group: Consumer(librdkafka(settings) | exact | {"group.id": group}) for group in (INTAKE, MEMBERS, SHARES, BUDGETS)}
+        self._groups = {
+            group: Consumer(librdkafka(settings) | exact | {"group.id": group}) for group in (INTAKE, MEMBERS, SHARES, BUDGETS, CONTROL)
+        }
         self._plain = kafka_python(settings)
         self._reader = KafkaConsumer(**self._plain, group_id=None, enable_auto_commit=False)
 
