@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from agents import clients, key_file
+from agents.cli.backtest_plot import NoPlots, draw
 from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
 from agents.event_lines import CONTENT_TYPE, lines
 from agents.settings import Settings
@@ -39,6 +40,9 @@ def backtest(
     since: Annotated[str | None, typer.Option("--from", help="Leave out what was appended before, RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Leave out what was appended from then on, RFC 3339.")] = None,
     against: Annotated[int | None, typer.Option("--against", help="Also run this published version, and show the difference.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="PNG", help="Also draw spend against budget, and refusals by reason.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the rules over recorded events with the folds that run live, without side effects: grants, cost, refusals by reason.
@@ -46,7 +50,7 @@ def backtest(
     In a file each event counts as appended when it happened.  Who is held out
     is as it is live if the key file is there.
 
-    Example: huiliu rules backtest acme.yaml --events huiliu.acme.events
+    Example: huiliu rules backtest acme.yaml --events huiliu.acme.events --plot acme.png
     """
     settings = settings_of(context)
     read = check(file.read_text("utf-8-sig")) if file.is_file() else fail(f"{file}: no such file")
@@ -65,6 +69,11 @@ def backtest(
         if (against is not None)
         else []
     )
+    if plot is not None:
+        try:
+            draw(outcomes, plot)
+        except (NoPlots, OSError) as problem:
+            fail(f"--plot {plot}: {problem}")
     if as_json:
         print_json(
             {

@@ -89,8 +89,12 @@ def test_the_command_says_it_and_what_another_version_would_have_done(tmp_path: 
     told = huiliu("rules", "backtest", str(rules), "--events", str(events), "--json", environment=environment).document
     few = next(one for one in told["campaigns"] if one["campaign"] == "tea/few")
     assert (few["granted"] - few["taken_back"], few["budget"], told["refused_by_intake"]) == (5_000, 5_000, 1)
-    shown = huiliu("rules", "backtest", str(rules), "--events", str(events), environment=environment)
+    picture = tmp_path / "tea.png"
+    shown = huiliu("rules", "backtest", str(rules), "--events", str(events), "--plot", str(picture), environment=environment)
     assert "50.00 CNY" in shown.out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    nowhere = ("--plot", str(tmp_path / "nowhere" / "tea.png"))
+    assert huiliu("rules", "backtest", str(rules), "--events", str(events), *nowhere, environment=environment).status == 2
     cut = datetime.fromtimestamp((NOON + HOUR) / 1000, UTC).isoformat()
     less = huiliu("rules", "backtest", str(rules), "--events", str(events), "--to", cut, "--json", environment=environment).document
     assert less["events"] == 60
