@@ -168,12 +168,18 @@ def _places(records: Sequence[Published], terms: Terms) -> list[Verdict]:
 
 
 def _read_inside(found: Account, settings: Settings) -> None:
-    """Find where each event was folded first, each partition's clock at the end (its largest effective time), and where rules changed."""
+    """Find where each event was folded first, each partition's clock at the end (its largest effective time), and where rules changed.
+
+    The clock goes on from what was before: a run may have no tick of its own.
+    """
     owners = {rules.owner for rules in found.terms.later}
     with TopicLog(settings, topics.MEMBERS) as log:
         for partition in log.partitions:
-            for entry in log.read(partition, found.terms.since.get(partition, 0)):
+            for entry in log.read(partition):
+                former = entry.offset < found.terms.since.get(partition, 0)
                 match envelope.decode(entry.value or b""):
+                    case envelope.Event(time_ms=at_ms) if former:
+                        pass
                     case envelope.Event(time_ms=at_ms) as event:
                         origin = event.brand, event.origin.partition, _named(found, event.brand, event.origin)
                         if found.inside.setdefault(origin, (entry.partition, entry.offset)) == (entry.partition, entry.offset):
@@ -183,7 +189,7 @@ def _read_inside(found: Account, settings: Settings) -> None:
                         at_ms = min(at, entry.appended_ms)
                     case envelope.ShareTold(now=envelope.Happened(time_ms=at_ms)):
                         pass
-                    case envelope.RulesSet(owner=owner, version=version) if owner in owners:
+                    case envelope.RulesSet(owner=owner, version=version) if owner in owners and not former:
                         known = found.changes.setdefault(owner, {}).get(entry.partition)
                         if known is None or version > known[0]:
                             found.changes[owner][entry.partition] = version, entry.offset

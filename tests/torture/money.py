@@ -79,31 +79,41 @@ class Deed(NamedTuple):
     order: str
 
 
-def compare(found: Account, settings: Settings, brands: Sequence[str]) -> None:
+class Kept(NamedTuple):
+    """What budgets have made durable: the latest of each campaign, the ids of the *grants* that count, and what was ever *overspent*."""
+
+    budgets: dict[str, Budget]
+    grants: set[str]
+    overspent: list[tuple[str, Budget]]
+
+
+def compare(found: Account, kept: Kept) -> None:
     """Hold budgets, CRMs and deeds against each other; brands whose CRM topic was deleted for their budgets alone."""
-    kept, grants = _kept(found, settings, brands)
+    for campaign, budget in kept.overspent:
+        found.find(Kind.WRONG, "overspent", campaign, budget)
     told = _told(found)
     deeds, unsure = _deeds(found.verdicts)
-    for campaign, budget in sorted(kept.items()):
+    for campaign, budget in sorted(kept.budgets.items()):
         brand, _, name = campaign.partition("/")
         if brand in found.terms.cut:
             continue
         rewards = told[campaign]
-        _compare_sums(found, campaign, budget, rewards, grants)
+        _compare_sums(found, campaign, budget, rewards, kept.grants)
         if name == RUSH:
             _compare_rush(found, campaign, budget, rewards, {deed.who for deed in deeds["click"] if deed.brand == brand} - unsure[brand])
         elif name == EACH_ORDER:
             _compare_orders(found, campaign, rewards, deeds, unsure)
         elif name == NOW_AND_THEN:
             _compare_caps(found, campaign, rewards, [deed for deed in deeds["share"] if deed.brand == brand], unsure[brand])
-    for campaign in told.keys() - kept.keys():
+    for campaign in told.keys() - kept.budgets.keys():
         found.find(Kind.WRONG, "a reward of a campaign that has no budget", campaign)
 
 
-def _kept(found: Account, settings: Settings, brands: Sequence[str]) -> tuple[dict[str, Budget], set[str]]:
-    """Read the budgets of *brands*, and the ids of the grants that stand; each budget that was ever durable was within its limits."""
+def read(settings: Settings, brands: Sequence[str]) -> Kept:
+    """Read the budgets of *brands*, every state that was ever durable."""
     latest: dict[str, Budget] = {}
     grants: set[str] = set()
+    overspent = []
     with TopicLog(settings, CHANGELOG) as log:
         for entry in log.read():
             key = entry.key or b""
@@ -114,8 +124,8 @@ def _kept(found: Account, settings: Settings, brands: Sequence[str]) -> tuple[di
                 continue
             budget = latest[campaign] = unpack_budget(entry.value or b"")
             if _overspent(budget.limits, [budget.total] if budget.limits.period == "none" else list(budget.days.values())):
-                found.find(Kind.WRONG, "overspent", campaign, budget)
-    return latest, grants
+                overspent.append((campaign, budget))
+    return Kept(latest, grants, overspent)
 
 
 def _overspent(limits: Limits, costs: Sequence[Cost]) -> bool:

@@ -178,10 +178,10 @@ class Series:
             self._serve_again()
         finally:
             sampler.stop()
-        durable = judge.read_changelog(self.settings, changelog_since)
+        durable, kept = judge.read_changelog(self.settings, changelog_since), money.read(self.settings, slugs)
         found = self._judge(plan, Terms(since, began_ms, _crashing, self._later(faults), former, frozenset(faults.cut), PROBES))
         judge.compare_durable(found, durable)
-        money.compare(found, self.settings, slugs)
+        money.compare(found, kept)
         judge.compare_samples(found, sampler.samples, durable.markers)
         judge.compare_served(found, self.ground.redis.url)
         took_s = judge.recovery_s(sampler.samples, faults.began)
