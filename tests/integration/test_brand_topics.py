@@ -18,7 +18,7 @@ class Silent:
 
 
 def test_what_a_brand_receives_in_is_made_again_as_it_was(kafka: str, tmp_path: Path) -> None:
-    settings = Settings(kafka=kafka, data=tmp_path, partitions=4)
+    settings = Settings(kafka=kafka, data=tmp_path)
     admin.add_brand(settings, Registration("deleted", "Deleted", admin.now(), events_partitions=3, crm_partitions=2))
     with clients.admin(settings) as client:
         client.delete_topics([topics.crm("deleted"), topics.dead_letters("deleted")])
