@@ -48,6 +48,11 @@ def read_page(address: str) -> Page | None:
             text = answer.read().decode()
     except (URLError, OSError):
         return None
+    return parse(text)
+
+
+def parse(text: str) -> Page:
+    """Take Prometheus text apart."""
     samples: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

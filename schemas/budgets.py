@@ -33,6 +33,7 @@ class RewardAsk(Struct, array_like=True, frozen=True, tag=1):
 
     *limits* are those of *version*, so that nothing waits for a rule record.
     *lasting*: it stays reserved until it is redeemed or returned; else it is spent when granted.
+    *asked_ms* is the clock of the trigger: the answer brings it back.
     """
 
     version: int
@@ -43,6 +44,7 @@ class RewardAsk(Struct, array_like=True, frozen=True, tag=1):
     at_ms: int
     lasting: bool
     limits: Limits
+    asked_ms: int = 0
 
 
 class Redeemed(Struct, array_like=True, frozen=True, tag=2):

@@ -25,6 +25,13 @@ class Rewarded(NamedTuple):
     outcome: str
 
 
+class Answered(NamedTuple):
+    """Budgets answered what *brand*'s member asked for when the clock was *asked_ms*."""
+
+    brand: str
+    asked_ms: int
+
+
 REPLAYED = "replayed"
 DUPLICATE = "duplicate"
 REFUND_WITHOUT_ORDER = "refund_without_order"
@@ -34,7 +41,7 @@ SHARE_ORDERED = "share_ordered"
 SHARE_TAKEN_BACK = "share_taken_back"
 NOTES = (REPLAYED, DUPLICATE, REFUND_WITHOUT_ORDER, VALUES_FORGOTTEN, SHARE_VISITED, SHARE_ORDERED, SHARE_TAKEN_BACK)
 
-Decision = CrmRecord | DeadLetter | Noted | Rewarded | Effect
+Decision = CrmRecord | DeadLetter | Noted | Rewarded | Answered | Effect
 """An ``Effect`` is a word to another stage of ours: it is sent as it is."""
 
 

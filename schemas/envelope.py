@@ -184,6 +184,7 @@ class Answer(Struct, array_like=True, frozen=True, tag=5):
     """What budgets decided on a reward that was asked for; *refused* says why not, None = granted.
 
     *index* counts what the record at *origin* told to anybody (DESIGN 2, law 4).
+    *asked_ms* is the clock at which it was asked for; 0 = not known.
     """
 
     origin: Origin
@@ -192,6 +193,7 @@ class Answer(Struct, array_like=True, frozen=True, tag=5):
     campaign: str
     reward_id: bytes
     refused: str | None = None
+    asked_ms: int = 0
 
 
 class Happened(Struct, array_like=True, frozen=True):

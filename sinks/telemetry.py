@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from schemas import decisions as said
 from schemas.crm import (
     ENRICHED,
     MANIFEST,
@@ -26,18 +27,7 @@ from schemas.crm import (
     CrmRecord,
 )
 from schemas.dead_letters import DeadLetter
-from schemas.decisions import (
-    DUPLICATE,
-    REFUND_WITHOUT_ORDER,
-    REPLAYED,
-    SHARE_ORDERED,
-    SHARE_TAKEN_BACK,
-    SHARE_VISITED,
-    VALUES_FORGOTTEN,
-    Decision,
-    Noted,
-    Rewarded,
-)
+from schemas.decisions import Answered, Decision, Noted, Rewarded
 
 LATENCY_S: Final = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -163,6 +153,7 @@ class Telemetry:
         counts: dict[tuple[str, str], int] = {}
         rewarded: dict[Rewarded, int] = {}
         last: dict[str, str] = {}
+        now = datetime.now(UTC)
         for decision in decisions:
             if type(decision) is CrmRecord:
                 what = decision.type
@@ -177,13 +168,18 @@ class Telemetry:
                 self.refused(decision.brand, decision.refused.reason)
             elif type(decision) is Rewarded:
                 rewarded[decision] = rewarded.get(decision, 0) + 1
+            elif type(decision) is Answered:
+                self.reward_decided(decision.brand, max(0.0, now.timestamp() - decision.asked_ms / 1000))
         for (campaign, outcome), times in rewarded.items():
             self.rewarded(campaign, outcome, times)
         for (what, brand), times in counts.items():
             COUNTED[what](self, brand, times)
-        now = datetime.now(UTC)
         for brand, at in last.items():
             self.reached_crm(brand, max(0.0, (now - datetime.fromisoformat(at)).total_seconds()))
+
+    def reward_decided(self, brand: str, seconds: float) -> None:
+        """Tell how long it took from a trigger to what budgets decided on it."""
+        self._decision.labels(brand).observe(seconds)
 
     def reward_told(self, brand: str, times: int = 1) -> None:
         """A brand was told of rewards."""
@@ -346,6 +342,7 @@ class Telemetry:
         self._share_refusals = self._counter("share_refusals", "visits and orders that earned their sharer nothing", "brand", "reason")
         self._rewards_told = self._counter("rewards_told", "reward records sent to the CRM", "brand")
         self._rewards = self._counter("rewards", "what became of triggers and rewards", "campaign", "outcome")
+        self._decision = self._histogram("reward_decision_seconds", "from a trigger to what budgets decided on it", LATENCY_S, "brand")
         self._budget = self._gauge("budget_minor", "money of the present period, in minor units", "campaign", "kind")
         self._budget_grants = self._gauge("budget_grants_left", "grants left in the present period", "campaign")
         self._manifests = self._counter("manifests", "manifests sent to the CRM", "brand")
@@ -385,12 +382,12 @@ COUNTED: Final[Mapping[str, Callable[[Telemetry, str, int], None]]] = {
     REWARD_GRANTED: Telemetry.reward_told,
     REWARD_REFUSED: Telemetry.reward_told,
     REWARD_REVERSED: Telemetry.reward_told,
-    REPLAYED: Telemetry.replayed,
-    DUPLICATE: Telemetry.duplicate,
-    REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,
-    VALUES_FORGOTTEN: Telemetry.values_forgotten,
-    SHARE_VISITED: Telemetry.share_visited,
-    SHARE_ORDERED: Telemetry.share_ordered,
-    SHARE_TAKEN_BACK: Telemetry.share_taken_back,
+    said.REPLAYED: Telemetry.replayed,
+    said.DUPLICATE: Telemetry.duplicate,
+    said.REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,
+    said.VALUES_FORGOTTEN: Telemetry.values_forgotten,
+    said.SHARE_VISITED: Telemetry.share_visited,
+    said.SHARE_ORDERED: Telemetry.share_ordered,
+    said.SHARE_TAKEN_BACK: Telemetry.share_taken_back,
 }
 """What is called for each kind of decision of the members fold."""

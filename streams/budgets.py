@@ -228,7 +228,8 @@ class BudgetsFold:
             self._grants[_GRANT + ask.reward_id] = Grant(money, day, not ask.lasting)
             move(budget, day, money, 0, 1)
         here = Origin(self.home.topic_id, self.home.partition, offset)
-        answer = Answer(here, self._told, ask.brand, campaign, ask.reward_id, refused.value if refused is not None else None)
+        reason = refused.value if refused is not None else None
+        answer = Answer(here, self._told, ask.brand, campaign, ask.reward_id, reason, ask.asked_ms)
         self._told += 1
         partition = topics.member_partition(ask.member, self.home.partitions)
         self._effects.append(Effect(topics.MEMBERS, partition, ask.member, envelope.encode(answer)))

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from schemas import crm
 from schemas.budgets import Returned, RewardAsk, Word
 from schemas.crm import RewardGranted, RewardProgress, RewardRefused, RewardReversed
-from schemas.decisions import Rewarded
+from schemas.decisions import Answered, Rewarded
 from schemas.rewards import MOST_ENTRIES, TOLD, Earned, Entry, LastRefusal, Refusal, Reversal, Reward
 from schemas.scalars import instant_text, minor_text
 from streams.keys import Keys, reward_text
@@ -40,7 +40,7 @@ class Tell(NamedTuple):
     value: crm.Reward
 
 
-Saying = Ask | Tell | Rewarded
+Saying = Ask | Tell | Rewarded | Answered
 
 
 class Voice:
@@ -55,7 +55,9 @@ class Voice:
     def ask(self, offer: Offer, reward_id: bytes, reward: Reward) -> None:
         """Ask budgets for *reward*."""
         lasting = reward.currency != ""
-        word = RewardAsk(offer.version, reward_id, self.brand, self.member, reward.value, reward.time_ms, lasting, offer.limits)
+        word = RewardAsk(
+            offer.version, reward_id, self.brand, self.member, reward.value, reward.time_ms, lasting, offer.limits, self.now_ms
+        )
         self.said.append(Ask(offer.id, word))
         self.said.append(Rewarded(offer.id, "asked"))
 
@@ -119,6 +121,11 @@ class Voice:
     def count(self, campaign: str, outcome: str) -> None:
         """Count what became of a trigger."""
         self.said.append(Rewarded(campaign, outcome))
+
+    def answered(self, asked_ms: int) -> None:
+        """Let it be known how long a decision took."""
+        if asked_ms:
+            self.said.append(Answered(self.brand, asked_ms))
 
     def tell_budgets(self, campaign: str, word: Word) -> None:
         """Let budgets know."""

@@ -253,6 +253,7 @@ def on_answer(state: BrandState, answer: Answer, voice: Voice) -> list[Saying]:
     reward = earned.rewards.get(answer.reward_id)
     if reward is None or reward.status != ASKED:
         return []
+    voice.answered(answer.asked_ms)
     if answer.refused is not None:
         del earned.rewards[answer.reward_id]
         reason = Refusal(answer.refused)

@@ -5,15 +5,20 @@ from collections.abc import Mapping
 from typing import Annotated, Final, NamedTuple
 
 import typer
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
 from agents.cli.common import fail, out, settings_of
 from agents.metrics import Labels, Page, local_workers, read_page, total
 from agents.settings import Settings
+from schemas.rewards import Refusal, Reversal
 
 EVERY_S: Final = 1.0
 COUNTED: Final = {"events": "events_total", "enriched": "enriched_total", "duplicates": "duplicates_total", "refused": "refusals_total"}
+REFUSALS: Final = frozenset(Refusal)
+REVERSALS: Final = frozenset(Reversal)
+MOST_CAMPAIGNS: Final = 20
 
 
 class Look(NamedTuple):
@@ -32,7 +37,9 @@ def watch(
     worker: Annotated[list[str] | None, typer.Option(metavar="URL", help="A worker's address; those of huiliu up if not given.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; on Ctrl-C if not given.")] = None,
 ) -> None:
-    """Watch events, tags, refusals and lag of every brand, live.
+    """Watch events, tags, refusals, lag and rewards of every brand, live; of campaigns those that have asked the most.
+
+    Money is in minor units.
 
     Example: huiliu watch
     Example: huiliu watch --worker http://10.0.0.5:9100 --worker http://10.0.0.6:9100
@@ -47,7 +54,7 @@ def watch(
             while time.monotonic() < until:
                 time.sleep(EVERY_S)
                 now = _look(settings, worker)
-                screen.update(_table(before, now))
+                screen.update(Group(_brands(before, now), *campaigns(now)))
                 before = now
     except KeyboardInterrupt:
         return
@@ -60,11 +67,11 @@ def _look(settings: Settings, named: list[str] | None) -> Look:
     return Look(time.monotonic(), pages)
 
 
-def _table(before: Look, now: Look) -> Table:
+def _brands(before: Look, now: Look) -> Table:
     lag = sum(total(now.pages, "lag_records").values())
     age_s = max((page.one("lag_seconds", max) for page in now.pages), default=0.0)
     title = f"{len(now.pages)} workers, {lag:,.0f} records waiting, the oldest for {age_s:.1f} s"
-    table = Table("brand", "events/s", *COUNTED, "tags entered", "exited", "to CRM, ms", title=title)
+    table = Table("brand", "events/s", *COUNTED, "tags entered", "exited", "to CRM, ms", "rewards, ms", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     tags = total(now.pages, "tags_total", "brand", "change")
@@ -72,13 +79,35 @@ def _table(before: Look, now: Look) -> Table:
         entered, exited = tags.get((brand, "entered"), 0.0), tags.get((brand, "exited"), 0.0)
         counts = [now.by_brand(metric).get((brand,), 0.0) for metric in COUNTED.values()]
         rate = _grown(before, now, "events_total", brand) / (now.at_s - before.at_s)
-        table.add_row(brand, f"{rate:,.0f}", *(f"{count:,.0f}" for count in (*counts, entered, exited)), _latency(before, now, brand))
+        latencies = [_latency(before, now, metric, brand) for metric in ("event_to_crm_seconds", "reward_decision_seconds")]
+        table.add_row(brand, f"{rate:,.0f}", *(f"{count:,.0f}" for count in (*counts, entered, exited)), *latencies)
     return table
 
 
-def _latency(before: Look, now: Look, brand: str) -> str:
+def campaigns(now: Look) -> list[Table]:
+    """Show what became of triggers and of budgets; nothing where no campaign has ever been asked for anything."""
+    outcomes = total(now.pages, "rewards_total", "campaign", "outcome")
+    if not outcomes:
+        return []
+    money, grants = total(now.pages, "budget_minor", "campaign", "kind"), total(now.pages, "budget_grants_left", "campaign")
+    counted: dict[str, dict[str, float]] = {}
+    for (campaign, outcome), times in outcomes.items():
+        kind = "refused" if outcome in REFUSALS else "taken back" if outcome in REVERSALS else outcome
+        found = counted.setdefault(campaign, {})
+        found[kind] = found.get(kind, 0.0) + times
+    table = Table("campaign", "asked", "granted", "refused", "taken back", "reserved", "spent", "left", "grants left", title="campaigns")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for campaign, found in sorted(counted.items(), key=lambda one: (-sum(one[1].values()), one[0]))[:MOST_CAMPAIGNS]:
+        told = [found.get(kind, 0.0) for kind in ("asked", "granted", "refused", "taken back")]
+        left = [*(money.get((campaign, kind)) for kind in ("reserved", "spent", "left")), grants.get((campaign,))]
+        table.add_row(campaign, *("" if value is None else f"{value:,.0f}" for value in (*told, *left)))
+    return [table]
+
+
+def _latency(before: Look, now: Look, metric: str, brand: str) -> str:
     """Tell the mean since the last look."""
-    seconds, times = (_grown(before, now, f"event_to_crm_seconds_{part}", brand) for part in ("sum", "count"))
+    seconds, times = (_grown(before, now, f"{metric}_{part}", brand) for part in ("sum", "count"))
     return f"{1000 * seconds / times:,.0f}" if times > 0 else ""
 
 

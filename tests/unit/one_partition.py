@@ -13,7 +13,7 @@ from typing import Any, Final
 from schemas import envelope, rules
 from schemas.crm import ENRICHED, MANIFEST, TAG_ENTERED, TAG_EXITED, CrmRecord, Enriched, Manifest, MemberView, TagChanged
 from schemas.dead_letters import DeadLetter
-from schemas.decisions import Decision, Rewarded
+from schemas.decisions import Answered, Decision, Rewarded
 from schemas.effects import Effect
 from schemas.envelope import (
     Chat,
@@ -82,6 +82,8 @@ def word(decision: Decision) -> str:
             return f"tells {topic.rpartition('.')[2]}"
         case Rewarded(outcome=outcome):
             return outcome
+        case Answered():
+            return "answered"
         case _:
             return decision.what
 
@@ -94,7 +96,7 @@ class Told:
 
     @property
     def words(self) -> list[str]:
-        return [word(decision) for decision in self.decisions]
+        return [word(decision) for decision in self.decisions if not isinstance(decision, Answered)]
 
     @property
     def records(self) -> list[CrmRecord]:

@@ -1,6 +1,7 @@
 """Who earns: triggers, conditions, caps, once-keys, hold-out; each of the closed list of reasons."""
 
 from schemas.crm import RewardGranted
+from schemas.decisions import Answered
 from schemas.member_state import BrandState
 from schemas.scalars import instant_text
 from tests.property.pipeline import KEYS
@@ -28,6 +29,13 @@ def test_an_order_earns_a_coupon_that_the_crm_is_told_of_after_the_event() -> No
     assert len(granted.reward_id) == 24
     assert isinstance(granted.coupon_code, str)
     assert len(granted.coupon_code) == 16
+
+
+def test_the_clock_of_the_trigger_comes_back_with_the_answer() -> None:
+    log = shop(f"thanks: {{{PAID}, once_per: order, {FIVE}}}")
+    log.tick(NOON + HOUR)
+    came = log.event(order("o1", "paid", 1), NOON + 5 * MINUTE)
+    assert [one for one in came.decisions if isinstance(one, Answered)] == [Answered("tea", NOON + HOUR)]
 
 
 def test_points_have_no_code_and_no_end_and_add_up() -> None:

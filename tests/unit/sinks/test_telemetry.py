@@ -128,6 +128,13 @@ def test_rewards_are_counted_by_campaign_and_outcome_and_beyond_a_thousand_campa
     assert sample(telemetry, "rewards_total", campaign="acme/c1099", outcome="granted") is None
 
 
+def test_the_time_of_a_decision_counts_from_the_clock_of_its_trigger(telemetry: Telemetry) -> None:
+    asked_ms = int(datetime.now(UTC).timestamp() * 1000) - 2_000
+    telemetry.decided([decisions.Answered("acme", asked_ms), decisions.Answered("acme", asked_ms)])
+    assert sample(telemetry, "reward_decision_seconds_count", brand="acme") == 2
+    assert 4 <= (sample(telemetry, "reward_decision_seconds_sum", brand="acme") or 0) < 60
+
+
 def test_what_is_left_of_a_budget_is_told_where_there_is_a_bound(telemetry: Telemetry) -> None:
     telemetry.budget("acme/a", 500, 1_000, 3_500, None)
     told = {kind: sample(telemetry, "budget_minor", campaign="acme/a", kind=kind) for kind in ("reserved", "spent", "left")}
