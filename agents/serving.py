@@ -13,6 +13,7 @@ Source: DESIGN 3.
 """
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -76,6 +77,8 @@ class Serving(Service):
     def __init__(self, copy: ServingCopy, keys: Keys, audience: Audience, most: int = MOST) -> None:
         self._copy, self._keys, self._audience, self._most = copy, keys, audience, most
         self._kept: dict[int, Kept] = {}
+        self._kept_changes = threading.Lock()
+        self._one_round = asyncio.Lock()
         self._missed: str | None = None
         self._stale: bool | None = None
         super().__init__()
@@ -84,7 +87,9 @@ class Serving(Service):
 
     def taken(self, home: Home, fold: RenderedFold) -> None:
         """Serve a partition that was just restored; may be called in any thread.  It ends when the engine drops *fold*."""
-        self._kept[home.partition] = Kept(home, fold)
+        kept = Kept(home, fold)
+        with self._kept_changes:
+            self._kept[home.partition] = kept
 
     def on_durable(self, durable: Durable) -> None:
         """Take what became durable; never blocks."""
@@ -126,9 +131,17 @@ class Serving(Service):
         await self._copy.close()
 
     async def round(self) -> bool:
-        """Write all that changed so far; False if Redis did not take it, and it waits."""
-        kept = [each for each in self._kept.values() if each.fold() is not None]
-        self._kept = {each.partition: each for each in kept}
+        """Write all that changed so far; False if Redis did not take it, and it waits.
+
+        One round at a time: what another still has in hand must not be noted as written.
+        """
+        async with self._one_round:
+            return await self._round()
+
+    async def _round(self) -> bool:
+        with self._kept_changes:
+            kept = [each for each in self._kept.values() if each.fold() is not None]
+            self._kept = {each.partition: each for each in kept}
         began, written = monotonic(), 0
         try:
             for each in kept:

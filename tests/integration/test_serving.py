@@ -205,6 +205,31 @@ def test_what_a_killed_worker_did_not_write_its_successor_writes(server: Redis) 
     assert not successor.is_stale
 
 
+def test_a_stop_in_the_middle_of_a_write_notes_nothing_that_is_not_written(server: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole_copy(server)
+    leaving = worker(server.url)
+    assert leaving.round()
+
+    async def leave() -> None:
+        begun, left = asyncio.Event(), asyncio.Event()
+
+        async def stuck(rows: list[Row]) -> int:
+            begun.set()
+            await left.wait()
+            raise ConnectionError("closed meanwhile")
+
+        monkeypatch.setattr(leaving.serving._copy, "write", stuck)  # noqa: SLF001 - the connection is what ends
+        writing = asyncio.create_task(leaving.go().serving.round())
+        await begun.wait()
+        await leaving.serving.on_stop()
+        left.set()
+        assert not await writing
+
+    asyncio.run(leave())
+    assert leaving.successor().round()
+    assert without_scores(copy_in(server.url)) == without_scores(expected)
+
+
 def test_redis_restarted_with_its_data_goes_on_and_is_not_stale(server: Redis, tmp_path: Path) -> None:
     whole = whole_copy(server)
     going = worker(server.url).go(200)
