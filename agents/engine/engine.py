@@ -93,22 +93,30 @@ class Engine(faust.Service):
         self._stop_reading()
         deadline = monotonic() + self.options.session_timeout_s * DRAIN_SHARE
         drained = await self.committer.drain(deadline - monotonic())
-        await self._wait_for_take_over(deadline - monotonic())
         if not drained:
             self.log.warning("what was folded did not become durable in time: whoever takes over repeats it")
+        if not await self._wait_for_take_over(deadline - monotonic()) or not drained:
             return
         try:
             await self.backend.settled(self.committer.durable())
         except Lost:
             self.committer.lose(list(self.ledger.pipelines))
 
-    async def _wait_for_take_over(self, timeout_s: float) -> None:
-        """Wait until a take-over has seen that it was overtaken, or it would fence the next owner."""
+    async def _wait_for_take_over(self, timeout_s: float) -> bool:
+        """Wait until each assignment so far was seen to, or has seen that it was overtaken; False if that was not in time.
+
+        A take-over would fence the next owner; and what is still in the ledger
+        may have been another's since.
+        """
         try:
-            async with asyncio.timeout(max(0.0, timeout_s)), self._changing:
-                pass
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                while self._assigning:
+                    await asyncio.wait(set(self._assigning))
+                async with self._changing:
+                    return True
         except TimeoutError:
-            self.log.warning("a take-over goes on although a rebalance has begun")
+            self.log.warning("a take-over goes on although a rebalance, or a stop, has begun")
+            return False
 
     def _stop_reading(self) -> None:
         self.ledger.pause()
@@ -275,8 +283,8 @@ class Engine(faust.Service):
         deadline = monotonic() + timeout_s
         self._rebalances += 1
         self._stop_reading()
-        await self._wait_for_take_over(timeout_s / 2)
-        if not await self.committer.drain(deadline - monotonic()):
+        known = await self._wait_for_take_over(timeout_s / 2)
+        if not await self.committer.drain(deadline - monotonic()) or not known or self._assigning:
             return False
         try:
             await self.backend.settled(self.committer.durable())

@@ -319,6 +319,13 @@ class Quits(Worker):
             self._is_durable(due)
 
 
+class Rash(Worker):
+    """Says to the group where it stopped before it has looked at what it was given last."""
+
+    def _knows_its_own(self) -> bool:
+        return self.changing is None
+
+
 class Restless(Worker):
     """Begins to read although a rebalance, or a stop, began while it said that it goes on."""
 
@@ -364,6 +371,7 @@ OWN = [
     Mutant("fencing: whoever is fenced drops the place and stays", Parts(ledger=Unmoved)),
     Mutant("rebalance: a late answer drops what was assigned anew", Parts(worker=Quits)),
     Mutant("rebalance: reading begins again after a stop", Parts(worker=Restless), rare=True),
+    Mutant("rebalance: a stop speaks for what was another's in between", Parts(worker=Rash), rare=True),
     Mutant("exception: numbers stay taken", Parts(members=with_partition(NumbersStay))),
     Mutant("exception: deadlines stay popped", Parts(members=with_partition(DeadlinesGo))),
     Mutant("exception: the clock stays moved", Parts(members=with_partition(ClockStays))),

@@ -191,6 +191,10 @@ class Worker:
             self.backend.lose(place)
             self.unreported.pop(place, None)
 
+    def _knows_its_own(self) -> bool:
+        """Whether each assignment so far was seen to: else what it holds may have been another's since."""
+        return self.changing is None and not self.wanted
+
     # -- steps
 
     def steps(self) -> list[Callable[[], None]]:
@@ -204,7 +208,7 @@ class Worker:
             can.append(self._begin_to_change)
         if self.settling is not None:
             can.append(self._go_on_settling)
-        elif self.must_settle and self.changing is None and self.ledger.idle and not self.committing:
+        elif self.must_settle and self._knows_its_own() and self.ledger.idle and not self.committing:
             can.append(self._begin_to_settle)
         kafka = self.kafka
         for place, at in self.positions.items():

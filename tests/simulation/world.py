@@ -103,14 +103,16 @@ class World:
         self.now_s += 1
         self.kafka.now_ms += 1
         for group in self.groups.values():
-            for worker in group.members:
+            for worker in (*group.members, *group.zombies):
                 worker.now_s = self.now_s
-                if self.now_s % EVERY == 0:
-                    worker.beat(self.now_s)
-            for worker in group.zombies:
-                worker.now_s = self.now_s
-                if self.clocks_lie:
-                    worker.beat(self.now_s)
+        if self.now_s % EVERY == 0:
+            self._beat()
+
+    def _beat(self) -> None:
+        """Members' heartbeats are answered; where clocks lie, those believe so, too, that are none any more."""
+        for group in self.groups.values():
+            for worker in (*group.members, *(group.zombies if self.clocks_lie else ())):
+                worker.beat(self.now_s)
 
     def _publish(self) -> None:
         """A brand's record; one in eight says again what was said, one in ten makes the fold raise."""
@@ -171,9 +173,7 @@ class World:
             group.zombies.append(worker)
             self.now_s += SESSION_S + EVERY - self.now_s % EVERY
             self._pass_time()
-            for other in self._everybody():
-                if other is not worker or self.clocks_lie:
-                    other.beat(self.now_s)
+            self._beat()
             self._rebalance(group)
 
     def _wake(self, group: Group) -> None:
