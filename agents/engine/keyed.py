@@ -185,8 +185,14 @@ class KeyedBackend:
         return [[one] for one in due]
 
     async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
-        """Write the states and the position of each in one transaction."""
+        """Write the states and the position of each in one transaction.
+
+        What was begun for a place before it was dropped is another's to fold,
+        even if the place has come back.
+        """
         for pipeline, transaction in due:
+            if pipeline.closed:
+                raise Lost
             await self._commit(pipeline.place, transaction)
 
     async def _commit(self, place: Place, transaction: Transaction) -> None:

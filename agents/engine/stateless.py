@@ -96,10 +96,8 @@ class StatelessBackend:
         return [list(due)] if due else []
 
     async def commit(self, due: Sequence[tuple[Pipeline, Transaction]]) -> None:
-        """Commit all positions in one request."""
-        await self._say(
-            {pipeline.place: transaction.position for pipeline, transaction in due if pipeline.place in self._topic_ids}, clean=False
-        )
+        """Commit all positions in one request, but those of places that were dropped meanwhile."""
+        await self._say({pipeline.place: transaction.position for pipeline, transaction in due if not pipeline.closed}, clean=False)
 
     async def _say(self, positions: dict[Place, int], *, clean: bool) -> None:
         routing = self._stage.routing

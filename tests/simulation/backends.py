@@ -219,7 +219,7 @@ class Keyed:
         worker, kafka = self._worker, self._worker.kafka
         ((pipeline, transaction),) = due
         table = self.tables.get(pipeline.place)
-        if table is None:
+        if table is None or pipeline.closed:
             raise Lost
         old = table.marker
         marker = Marker(transaction.position, transaction.clock_ms, old.topic_id, old.partitions, old.epoch)
