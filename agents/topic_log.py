@@ -3,8 +3,10 @@
 The stages do not use this: theirs is the engine.
 """
 
+import heapq
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -62,6 +64,7 @@ class TopicLog:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 5,
+                "queued.max.messages.kbytes": 8 * 1024,
                 "fetch.wait.max.ms": 50,  # a partition that ends with a transaction has its end told only after such a wait
             }
         )
@@ -155,6 +158,15 @@ class TopicLog:
             elif not error.retriable():
                 raise BadSettings(f"{self.topic}: {error.str()}")
         return entries
+
+
+def in_order_of_append(settings: Settings, topic: str) -> Iterator[Entry]:
+    """Read all partitions to their ends as they are now, merged by append time."""
+    with ExitStack() as stack:
+        log = stack.enter_context(TopicLog(settings, topic))
+        others = [stack.enter_context(TopicLog(settings, topic)) for _ in log.partitions[1:]]
+        streams = [each.read(partition) for partition, each in zip(log.partitions, (log, *others), strict=True)]
+        yield from heapq.merge(*streams, key=lambda entry: entry.appended_ms)
 
 
 class Writer:

@@ -16,7 +16,7 @@ from agents.cli.backtest_plot import NoPlots, draw
 from agents.cli.common import FOUND, AsJson, err, fail, out, print_json, settings_of
 from agents.event_lines import CONTENT_TYPE, lines
 from agents.settings import Settings
-from agents.topic_log import TopicLog
+from agents.topic_log import TopicLog, in_order_of_append
 from schemas import rules, topics
 from schemas.rules import RuleSet
 from schemas.scalars import minor_text, parse_instant
@@ -100,7 +100,7 @@ def _run(test: Backtest, records: Iterator[Recorded]) -> list[Outcome]:
 
 
 def _records(settings: Settings, owner: str, events: str, window: tuple[int | None, int | None]) -> Iterator[Recorded]:
-    """Read what was recorded: a file, else the topic of that name, in the order of the append times of its partitions."""
+    """Read what was recorded: a file, else the topic of that name, in the order of append times."""
     first, last = window
     path = Path(events)
     found = _of_file(path, owner) if path.is_file() else _of_topic(settings, events)
@@ -134,9 +134,8 @@ class _Sourced(msgspec.Struct):
 def _of_topic(settings: Settings, topic: str) -> Iterator[Recorded]:
     if topics.brand_of(topic) is None:
         fail(f"--events {topic}: neither a file nor a brand's topic, such as huiliu.acme.events")
-    with TopicLog(settings, topic) as log:
-        for entry in log.read():
-            yield Recorded(topic, entry.partition, entry.offset, entry.appended_ms, entry.key, entry.value, tuple(entry.headers))
+    for entry in in_order_of_append(settings, topic):
+        yield Recorded(topic, entry.partition, entry.offset, entry.appended_ms, entry.key, entry.value, tuple(entry.headers))
 
 
 def _published(settings: Settings, owner: str, version: int) -> RuleSet:
