@@ -17,7 +17,7 @@ from tests.simulation.shrink import attempt, shrink
 from tests.simulation.worker import Parts
 
 SCHEDULES = 20_000
-MOST = 8_000
+MOST = SCHEDULES
 
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True)
 
