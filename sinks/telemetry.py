@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from schemas import decisions as said
+from schemas import decisions as noted
 from schemas.crm import (
     ENRICHED,
     MANIFEST,
@@ -382,12 +382,12 @@ COUNTED: Final[Mapping[str, Callable[[Telemetry, str, int], None]]] = {
     REWARD_GRANTED: Telemetry.reward_told,
     REWARD_REFUSED: Telemetry.reward_told,
     REWARD_REVERSED: Telemetry.reward_told,
-    said.REPLAYED: Telemetry.replayed,
-    said.DUPLICATE: Telemetry.duplicate,
-    said.REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,
-    said.VALUES_FORGOTTEN: Telemetry.values_forgotten,
-    said.SHARE_VISITED: Telemetry.share_visited,
-    said.SHARE_ORDERED: Telemetry.share_ordered,
-    said.SHARE_TAKEN_BACK: Telemetry.share_taken_back,
+    noted.REPLAYED: Telemetry.replayed,
+    noted.DUPLICATE: Telemetry.duplicate,
+    noted.REFUND_WITHOUT_ORDER: Telemetry.refund_without_order,
+    noted.VALUES_FORGOTTEN: Telemetry.values_forgotten,
+    noted.SHARE_VISITED: Telemetry.share_visited,
+    noted.SHARE_ORDERED: Telemetry.share_ordered,
+    noted.SHARE_TAKEN_BACK: Telemetry.share_taken_back,
 }
 """What is called for each kind of decision of the members fold."""

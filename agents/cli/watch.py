@@ -37,7 +37,7 @@ def watch(
     worker: Annotated[list[str] | None, typer.Option(metavar="URL", help="A worker's address; those of huiliu up if not given.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; on Ctrl-C if not given.")] = None,
 ) -> None:
-    """Watch events, tags, refusals, lag and rewards of every brand, live; of campaigns those that have asked the most.
+    """Watch events, tags, refusals, lag and rewards of every brand, live; of campaigns the 20 of which there is most to count.
 
     Money is in minor units.
 
