@@ -91,6 +91,8 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         broker_heartbeat_interval=options.session_timeout_s / 5,
         broker_rebalance_timeout=2 * options.session_timeout_s,
         broker_max_poll_interval=NEVER_S,
+        # What a group's leader reads of a broker that is just back may lack the topic; then nobody has its partitions until it looks again.
+        consumer_metadata_max_age_ms=int(options.refresh_s * 1000),
     )
     app.stage = stage
     app.fence = HeartbeatFence(options.session_timeout_s)

@@ -13,7 +13,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from agents.engine.takeover import MARKER, Restored, highest_applied, unpack
-from agents.engine.writer import LOG_LEVEL
+from agents.engine.writer import CLIENT
 
 TRANSACTION_S = 30
 LARGEST = 64 * 1024 * 1024  # the broker judges what is compressed; librdkafka alone would refuse a state over 1 MB before
@@ -31,7 +31,7 @@ class Changelog:
         producer = Producer(
             {
                 "bootstrap.servers": self.servers,
-                "log_level": LOG_LEVEL,
+                **CLIENT,
                 "transactional.id": f"{self.app_id}-{partition}",
                 "transaction.timeout.ms": TRANSACTION_S * 1000,
                 "linger.ms": 0,
@@ -49,7 +49,7 @@ class Changelog:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.servers,
-                "log_level": LOG_LEVEL,
+                **CLIENT,
                 "group.id": self.app_id,
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from agents.engine.pipeline import Place
-from agents.engine.writer import LOG_LEVEL
+from agents.engine.writer import CLIENT
 
 TIMEOUT_S = 10.0
 PATIENCE_S = TIMEOUT_S + 5
@@ -35,7 +35,7 @@ class Cluster:
     """Look-ups, nothing that changes anything."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, "log_level": LOG_LEVEL})
+        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, **CLIENT})
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Describe the topics of *names* that exist."""

@@ -27,7 +27,11 @@ from agents.engine.linger import Linger
 from schemas.effects import Effect
 
 QUEUED_MESSAGES = 500_000
-LOG_LEVEL = 2  # librdkafka writes to stderr by itself: only what is fatal; the rest comes as errors
+CLIENT: Mapping[str, Any] = {
+    "log_level": 2,  # librdkafka writes to stderr by itself: only what is fatal; the rest comes as errors
+    "reconnect.backoff.max.ms": 1_000,  # 10 s else: so long nobody would see that the broker is back
+}
+"""What every librdkafka client of the engine is told."""
 POLL_S = 0.005
 PARCEL = 1_000
 REFRESH_MS = 1_000
@@ -89,7 +93,7 @@ class Writer:
         return Producer(
             {
                 "bootstrap.servers": self._servers,
-                "log_level": LOG_LEVEL,
+                **CLIENT,
                 "acks": "all",
                 "enable.idempotence": True,
                 "enable.gapless.guarantee": True,

@@ -71,3 +71,10 @@ def test_a_worker_that_wakes_after_its_session_can_write_nothing(cluster: ToyClu
     cluster.publish(2_000)
     cluster.wait_until_durable()
     cluster.judge()
+
+
+def test_a_group_whose_leader_did_not_see_the_topic_has_its_partitions_seconds_later(cluster: ToyCluster) -> None:
+    cluster.publish(500)
+    cluster.start("--blind")
+    cluster.wait_until_durable()
+    cluster.judge()

@@ -50,10 +50,10 @@ class ToyCluster:
             made.result()
         self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, *options: str) -> "subprocess.Popen[str]":
         """Start one more worker."""
         command = [sys.executable, "-m", "tests.shell.toy_worker", "--servers", self.servers, "--app", self.name, "--topic", self.source]
-        command += ["--output", self.output, "--data", tempfile.mkdtemp(), "--session", str(SESSION_S)]
+        command += ["--output", self.output, "--data", tempfile.mkdtemp(), "--session", str(SESSION_S), *options]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.workers.append(worker)
         return worker

@@ -3,7 +3,11 @@
 import argparse
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from agents.engine.app import create_app
 from agents.engine.observer import Quiet
@@ -24,12 +28,27 @@ class Loud(Quiet):
         print(f"stopped clean={clean}", flush=True)
 
 
+def assign_blindly_once() -> None:
+    """Let the group's leader assign for the first time from metadata without topics, as a broker gives that is just back."""
+    assign = StickyPartitionAssignor.assign
+
+    def blind(cluster: Any, members: Mapping[str, Any]) -> Any:
+        StickyPartitionAssignor.assign = assign
+        cluster._partitions = {}
+        return assign(cluster, members)
+
+    StickyPartitionAssignor.assign = blind
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("servers", "app", "topic", "output", "data"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--session", type=float, default=6.0)
+    parser.add_argument("--blind", action="store_true")
     args = parser.parse_args()
+    if args.blind:
+        assign_blindly_once()
     logging.basicConfig(level=logging.WARNING)
     stage = KeyedStage(args.app, args.topic, "toy", lambda: ToyFold(args.output, 2))
     options = Options(args.servers, Path(args.data), session_timeout_s=args.session)
