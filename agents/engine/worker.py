@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -13,6 +14,7 @@ from agents.engine.engine import Engine
 
 FINE, CANNOT_RUN = 0, 2
 CLOSE_S = 2.0  # of the time for a stop: to leave the group
+GRACE_S = 1.0  # beyond the time for a stop
 
 
 def run(make: Callable[[], EngineApp]) -> int:
@@ -40,11 +42,23 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     stopping = asyncio.ensure_future(told.wait())
     either: set[asyncio.Future[Any]] = {engine.ended, stopping}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    _end_after(engine.options.stop_s + GRACE_S, engine)
     deadline = monotonic() + engine.options.stop_s
     clean = not engine.ended.done() and await app.finish(deadline - monotonic() - CLOSE_S)
     engine.observer.stopped(clean)
     await _end(app, starting, deadline)
-    return FINE if clean or not engine.ended.done() else CANNOT_RUN
+    return FINE if clean else _status(engine)
+
+
+def _end_after(seconds: float, engine: Engine) -> None:
+    """End the process after *seconds*, whoever still waits: a thread for an answer from Kafka, a service that does not hear."""
+    timer = threading.Timer(seconds, lambda: os._exit(_status(engine)))
+    timer.daemon = True
+    timer.start()
+
+
+def _status(engine: Engine) -> int:
+    return CANNOT_RUN if engine.ended.done() else FINE
 
 
 def _note_start(engine: Engine, started: "asyncio.Future[None]") -> None:
@@ -59,4 +73,4 @@ async def _end(app: EngineApp, starting: "asyncio.Future[None]", deadline: float
         starting.cancel()
         await asyncio.wait_for(app.stop(), max(0.5, deadline - monotonic()))
     except (TimeoutError, asyncio.CancelledError):
-        os._exit(FINE if not app.engine.ended.done() else CANNOT_RUN)
+        os._exit(_status(app.engine))

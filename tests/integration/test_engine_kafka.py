@@ -78,3 +78,10 @@ def test_a_group_whose_leader_did_not_see_the_topic_has_its_partitions_seconds_l
     cluster.start("--blind")
     cluster.wait_until_durable()
     cluster.judge()
+
+
+def test_a_stop_ends_in_time_though_a_thread_waits_for_an_answer(cluster: ToyCluster) -> None:
+    cluster.publish(500)
+    cluster.start("--stuck")
+    cluster.wait_until_durable()
+    assert cluster.stop_all() == [0]

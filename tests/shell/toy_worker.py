@@ -3,13 +3,15 @@
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from agents.engine.app import create_app
+from agents.engine.app import EngineApp, create_app
+from agents.engine.keyed import KeyedBackend
 from agents.engine.observer import Quiet
 from agents.engine.options import Options
 from agents.engine.stage import KeyedStage
@@ -34,10 +36,17 @@ def assign_blindly_once() -> None:
 
     def blind(cluster: Any, members: Mapping[str, Any]) -> Any:
         StickyPartitionAssignor.assign = assign
-        cluster._partitions = {}
+        cluster._partitions = {}  # noqa: SLF001 - as aiokafka leaves it when a broker names no topic
         return assign(cluster, members)
 
     StickyPartitionAssignor.assign = blind
+
+
+def stuck(app: EngineApp) -> EngineApp:
+    """Let a thread of the worker's wait for an answer that does not come."""
+    assert isinstance(app.engine.backend, KeyedBackend)
+    app.engine.backend._threads.submit(time.sleep, 120)  # noqa: SLF001 - nothing else makes one wait at will
+    return app
 
 
 def main() -> int:
@@ -46,13 +55,14 @@ def main() -> int:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--session", type=float, default=6.0)
     parser.add_argument("--blind", action="store_true")
+    parser.add_argument("--stuck", action="store_true")
     args = parser.parse_args()
     if args.blind:
         assign_blindly_once()
     logging.basicConfig(level=logging.WARNING)
     stage = KeyedStage(args.app, args.topic, "toy", lambda: ToyFold(args.output, 2))
     options = Options(args.servers, Path(args.data), session_timeout_s=args.session)
-    return run(lambda: create_app(stage, options, Loud()))
+    return run(lambda: (stuck if args.stuck else lambda app: app)(create_app(stage, options, Loud())))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ CHURN_S: Final = 3.5
 class Faults:
     """Does what a plan names.
 
-    *began* are the times (monotonic) at which something began; *armed* who is
+    *began* are the times (monotonic) from which a recovery counts: when
+    something began, or when a broker that was away serves again; *armed* who is
     to die of itself; *published* counts the records of publishers of its own.
     """
 
@@ -124,7 +125,7 @@ class Faults:
     def _broker(self) -> None:
         self.ground.kafka.kill()
         time.sleep(self.random.choice((0.0, 1.0, 3.0)))  # how long it is away is part of the fault
-        self.ground.start_kafka()
+        self._start_kafka()
 
     def _disk_full(self) -> None:
         """Give Kafka no room: it ends by itself, as a broker does whose only disk failed."""
@@ -135,7 +136,12 @@ class Faults:
             time.sleep(0.1)
         self.ground.kafka.kill()
         self.ground.free_disk()
+        self._start_kafka()
+
+    def _start_kafka(self) -> None:
+        """Start Kafka again; how long it reads its logs, on a machine that others use, is no worker's recovery."""
         self.ground.start_kafka()
+        self.began[-1] = time.monotonic()
 
     def _wire_cut(self) -> None:
         wire = self.random.randrange(WIRES)

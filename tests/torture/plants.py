@@ -129,30 +129,13 @@ def _() -> None:
     put(changelog, "Consumer", Hasty)
 
 
-@bug("position from the group offset", *KILLS)
-def _() -> None:
-    carry_out = KeyedBackend._carry_out  # noqa: SLF001
-
-    async def by_group(self: KeyedBackend, number: int, goes_on: Callable[[], bool]) -> Any:
-        start = await carry_out(self, number, goes_on)
-        log = await self._inspect(takeover_place(self, number))
-        return start if log.group_commit is None else start._replace(position=log.group_commit)
-
-    put(KeyedBackend, "_carry_out", by_group)
-
-
-def takeover_place(backend: KeyedBackend, number: int) -> Place:
-    """Name the input of *number*."""
-    return Place(backend._stage.topic, number)  # noqa: SLF001
-
-
 @bug("take-over begins where the log ends", *KILLS)
 def _() -> None:
     carry_out = KeyedBackend._carry_out  # noqa: SLF001
 
     async def at_the_end(self: KeyedBackend, number: int, goes_on: Callable[[], bool]) -> Any:
         start = await carry_out(self, number, goes_on)
-        log = await self._inspect(takeover_place(self, number))
+        log = await self._inspect(Place(self._stage.topic, number))
         return start._replace(position=log.end)
 
     put(KeyedBackend, "_carry_out", at_the_end)
@@ -266,25 +249,6 @@ def _() -> None:
 
 
 # Duplicates
-
-
-@bug("no marks", *INTAKE, "SIGTERM members", odd=("one member has half",))
-def _() -> None:
-    put(dedupe, "passed", lambda *_: False)
-
-
-@bug("marks not moved by duplicates", *INTAKE, *INTAKE, "SIGTERM members", odd=("duplicates 20 %",))
-def _() -> None:
-    event_of = member.MembersFold._event  # noqa: SLF001
-
-    def unmoved(self: member.MembersFold, record: Record, event: Event) -> None:
-        live = self._load(record.key or b"", record.offset)
-        marks, told = dict(live.state.marks), len(self.out.decisions)
-        event_of(self, record, event)
-        if any(getattr(one, "what", None) == "duplicate" for one in self.out.decisions[told:]):
-            live.state.marks = marks
-
-    put(member.MembersFold, "_event", unmoved)
 
 
 @bug("dedupe by id alone over brands")
