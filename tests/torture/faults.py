@@ -4,6 +4,8 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -18,9 +20,10 @@ from streams.rules_check import check
 from tests.integration.crew import Crew, Worker
 from tests.torture.ground import WIRES, Ground
 from tests.torture.plan import PUBLISHERS, Fault, Plan, crowd, moved_rules
-from tests.torture.points import ENV
+from tests.torture.points import ENV, HALT
 
 FROZEN_S: Final = 3.0
+HALTED_S: Final = 6.0  # past the session, and until others have gone on
 CUT_S: Final = (0.5, 1.5, 4.0)
 OFF_S: Final = 1.5
 CHURN_S: Final = 3.5
@@ -39,6 +42,7 @@ class Faults:
         self.random = Random(f"faults of {plan.seed}")
         self.began: list[float] = []
         self.armed: list[Worker] = []
+        self._halting: list[Worker] = []
         self.later: dict[str, str] = {}
         self.cut: set[str] = set()
         self.published = 0
@@ -58,6 +62,11 @@ class Faults:
             case "point", where:
                 said, _, stage = where.rpartition(" ")
                 self.armed += self.crew.start(stage, **{ENV: said})
+            case "halt", where:
+                said, _, stage = where.rpartition(" ")
+                halting = self.crew.start(stage, **{ENV: HALT + said})
+                self.armed += halting
+                self._halting += halting
             case "SIGTERM", stage:
                 self._one_of(stage).ask_to_stop()
                 self.crew.start(stage)
@@ -72,6 +81,9 @@ class Faults:
         for due in [each for each in self._undo if each[0] <= now]:
             self._undo.remove(due)
             due[1]()
+        for worker in [each for each in self._halting if _is_stopped(each)]:
+            self._halting.remove(worker)
+            self._after(HALTED_S, partial(worker.process.send_signal, signal.SIGCONT))
         self.crew.tend()
 
     def over(self) -> bool:
@@ -195,3 +207,12 @@ class Faults:
         found = check(self.later[brand])
         assert not isinstance(found, list), found
         publish_set(self.ground.settings, found)
+
+
+def _is_stopped(worker: Worker) -> bool:
+    """Tell whether a worker has stopped itself."""
+    stat = Path(f"/proc/{worker.process.pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return False

@@ -62,7 +62,7 @@ class Plan(NamedTuple):
 
 
 LIGHT: Final = {
-    "kill": 4.0, "kill all members": 1.0, "point": 8.0, "SIGTERM": 2.0, "freeze": 2.0, "churn": 1.0, "redis killed": 1.0,
+    "kill": 4.0, "kill all members": 1.0, "point": 8.0, "halt": 2.0, "SIGTERM": 2.0, "freeze": 2.0, "churn": 1.0, "redis killed": 1.0,
     "redis emptied": 0.7, "redis slow": 1.0, "wire cut": 1.5, "wire reset": 1.0, "rules": 1.5, "crm deleted": 0.7, "events anew": 0.7,
     "crowd": 1.0,
 }  # fmt: skip
@@ -106,11 +106,11 @@ def _whole(random: Random, name: str) -> str:
     match name:
         case "kill" | "SIGTERM" | "freeze":
             return f"{name} {random.choice(STAGES)}"
-        case "point":
+        case "point" | "halt":
             where = random.choice(list(POINTS))
             point = POINTS[where]
             stage = random.choice([stage for stage in STAGES if stage in point.stages])
-            return f"point {random.choice((BEFORE, AFTER))} {where}:{random.randint(1, point.most)} {stage}"
+            return f"{name} {random.choice((BEFORE, AFTER))} {where}:{random.randint(1, point.most)} {stage}"
         case _:
             return name
 

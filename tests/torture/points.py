@@ -1,4 +1,7 @@
-"""Named points of a worker's work at which it kills itself.  The product has no such switches: its functions are wrapped."""
+"""Named points of a worker's work at which it kills itself, or stops until it is woken.
+
+The product has no such switches: its functions are wrapped.
+"""
 
 import inspect
 import os
@@ -18,6 +21,7 @@ from sinks.redis import ServingCopy
 
 ENV: Final = "TORTURE_POINT"
 BEFORE, AFTER = "before", "after"
+HALT: Final = "halt "
 
 
 class Transactional(Producer):
@@ -40,7 +44,7 @@ class Point(NamedTuple):
 
 
 POINTS: Final = {
-    "effects": Point(("intake", "members", "control", "budgets", "shares"), Writer, "_send", 12),
+    "effects": Point(("intake", "members", "control", "budgets", "shares"), Writer, "_hand_over", 12),
     "begin": Point(("members", "control", "budgets", "shares"), Transactional, "begin_transaction", 12),
     "commit": Point(("members", "control", "budgets", "shares"), Transactional, "commit_transaction", 12),
     "group commit": Point(("intake", "members", "budgets", "shares"), group.Thread, "report", 4),
@@ -54,22 +58,23 @@ POINTS: Final = {
 
 
 def arm(said: str) -> None:
-    """Let this process die at ``side name:passage``."""
-    where, _, passage = said.partition(":")
+    """Let this process die at ``side name:passage``, or stop there, as SIGSTOP does, at ``halt side name:passage``."""
+    where, _, passage = said.removeprefix(HALT).partition(":")
     side, _, name = where.partition(" ")
     point = POINTS[name]
     setattr(changelog, Producer.__name__, Transactional)
-    setattr(point.owner, point.function, _fatal(getattr(point.owner, point.function), side, int(passage)))
+    ends = signal.SIGSTOP if said.startswith(HALT) else signal.SIGKILL
+    setattr(point.owner, point.function, _ending(getattr(point.owner, point.function), side, int(passage), ends))
 
 
-def _fatal(function: Callable[..., Any], side: str, passage: int) -> Callable[..., Any]:
+def _ending(function: Callable[..., Any], side: str, passage: int, ends: signal.Signals) -> Callable[..., Any]:
     passed = 0
 
     def passes(at: str) -> None:
         nonlocal passed
         passed += at == side
-        if passed >= passage:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if at == side and passed == passage:
+            os.kill(os.getpid(), ends)
 
     if inspect.iscoroutinefunction(function):
 

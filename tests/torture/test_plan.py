@@ -1,5 +1,6 @@
 """What a seed stands for, and that what may be drawn or planted is there."""
 
+import inspect
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from tests.torture.run import RULES
 from tests.torture.worker import MARK
 
 AT_MS = 1_795_000_000_000
-BY_NAME = ("kill", "point", "SIGTERM", "freeze")
+BY_NAME = ("kill", "point", "halt", "SIGTERM", "freeze")
 
 
 def test_a_seed_is_a_run() -> None:
@@ -33,6 +34,12 @@ def test_all_that_is_drawn_can_be_done() -> None:
     assert {name.split()[2].partition(":")[0] for name in drawn if name.startswith("point")} >= {point.split()[0] for point in POINTS}
     odd = {name for seed in range(1, 301) for name in plan(seed).odd}
     assert odd >= {*ODD, "clocks an hour ahead", "clocks an hour behind", "clocks a year ahead", "clocks a year behind"}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_a_point_is_a_function_of_the_products(name: str) -> None:
+    point = POINTS[name]
+    assert inspect.isfunction(getattr(point.owner, point.function))
 
 
 def test_without_a_disk_of_its_own_none_is_filled() -> None:
