@@ -26,7 +26,7 @@ QUEUED_FETCHES = 4
 NEVER_S = 1e9  # Faust's consumer is never polled: without this it would leave the group as idle
 FAREWELL_SHARE = 0.4  # of the time for a stop
 FOLLOWED_S = 300
-"""How often a stage whose topics come and go looks at them by itself: ``Subscription`` does so more often, and drops what is gone.
+"""How often a stage whose topics come and go lets its group look at them: seldom, or a topic that was made again is not read.
 
 Any other looks every ``refresh_s``: what a group's leader reads of a broker that
 is just back may lack the topic, and then nobody has its partitions until it

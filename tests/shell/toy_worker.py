@@ -42,11 +42,10 @@ def assign_blindly_once() -> None:
     StickyPartitionAssignor.assign = blind
 
 
-def stuck(app: EngineApp) -> EngineApp:
+def get_stuck(app: EngineApp) -> None:
     """Let a thread of the worker's wait for an answer that does not come."""
     assert isinstance(app.engine.backend, KeyedBackend)
     app.engine.backend._threads.submit(time.sleep, 120)  # noqa: SLF001 - nothing else makes one wait at will
-    return app
 
 
 def main() -> int:
@@ -62,7 +61,14 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     stage = KeyedStage(args.app, args.topic, "toy", lambda: ToyFold(args.output, 2))
     options = Options(args.servers, Path(args.data), session_timeout_s=args.session)
-    return run(lambda: (stuck if args.stuck else lambda app: app)(create_app(stage, options, Loud())))
+
+    def make() -> EngineApp:
+        app = create_app(stage, options, Loud())
+        if args.stuck:
+            get_stuck(app)
+        return app
+
+    return run(make)
 
 
 if __name__ == "__main__":

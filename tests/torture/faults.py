@@ -34,7 +34,7 @@ class Faults:
 
     *began* are the times (monotonic) from which a recovery counts: when
     something began, or when a broker that was away serves again; *armed* who is
-    to die of itself; *published* counts the records of publishers of its own.
+    to die, or stop, of itself; *published* counts the records of publishers of its own.
     """
 
     def __init__(self, ground: Ground, crew: Crew, plan: Plan, registered: dict[str, Registration], rules: dict[str, str]) -> None:
