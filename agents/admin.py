@@ -128,7 +128,7 @@ def _compacted() -> dict[str, str]:
 def _mismatches(client: Any, wanted: Sequence[Topic]) -> list[str]:
     if not wanted:
         return []
-    counts = {each["name"]: len(each["partitions"]) for each in client.describe_topics([each.name for each in wanted])}
+    counts = _partitions(client, [each.name for each in wanted])
     asked = [ConfigResource(ConfigResourceType.TOPIC, each.name, list(each.settings)) for each in wanted]
     found = client.describe_configs(asked, config_filter="all")["topic"]
     wrong = []
@@ -141,6 +141,16 @@ def _mismatches(client: Any, wanted: Sequence[Topic]) -> list[str]:
             if (came := found[each.name][name]["value"]) != expected:
                 wrong.append(f"{each.name}: {name} is {came}, not {expected}; set it with kafka-configs, or delete the topic")
     return wrong
+
+
+def _partitions(client: Any, names: Sequence[str]) -> dict[str, int]:
+    """Count the partitions of topics that are there: the broker that is asked may hear of a new one later than the controller."""
+    while True:
+        counts = {each["name"]: len(each["partitions"]) for each in client.describe_topics(names)}
+        unheard = [name for name, count in counts.items() if not count]
+        if not unheard:
+            return counts
+        client.wait_for_topics(unheard)
 
 
 def _raise_if(problems: list[str]) -> None:

@@ -25,13 +25,6 @@ from agents.engine.watch import Watch
 QUEUED_FETCHES = 4
 NEVER_S = 1e9  # Faust's consumer is never polled: without this it would leave the group as idle
 FAREWELL_SHARE = 0.4  # of the time for a stop
-FOLLOWED_S = 300
-"""How often a stage whose topics come and go lets its group look at them: seldom, or a topic that was made again is not read.
-
-Any other looks every ``refresh_s``: what a group's leader reads of a broker that
-is just back may lack the topic, and then nobody has its partitions until it
-looks again.
-"""
 
 
 class EngineApp(faust.App):
@@ -98,7 +91,8 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         broker_heartbeat_interval=options.session_timeout_s / 5,
         broker_rebalance_timeout=2 * options.session_timeout_s,
         broker_max_poll_interval=NEVER_S,
-        consumer_metadata_max_age_ms=int(1000 * (options.refresh_s if isinstance(stage, KeyedStage) else FOLLOWED_S)),
+        # What a group's leader reads of a broker that is just back may lack a topic: nobody has its partitions until it looks again.
+        consumer_metadata_max_age_ms=int(1000 * options.refresh_s),
     )
     app.stage = stage
     app.fence = HeartbeatFence(options.session_timeout_s)

@@ -146,9 +146,10 @@ class Engine(faust.Service):
             await self._take_over(plan.new, rebalance)
 
     async def take_again(self, places: list[Place]) -> None:
-        """Take *places* over again: their logs are not what they were."""
+        """Take those of *places* that are still ours over again: their logs are not what they were."""
         async with self._changing:
-            if not self._settled_in:
+            places = [place for place in places if place in self.ledger.pipelines]
+            if not self._settled_in or not places:
                 return
             self._stop_reading()
             self.committer.lose(places)

@@ -9,11 +9,12 @@ Source: DESIGN 4 (reader, fence).
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
@@ -35,6 +36,10 @@ class Position(NamedTuple):
     metadata: str = ""
 
 
+class TopicGone(Exception):
+    """One of the topics whose position was to be committed was deleted."""
+
+
 class Thread(driver.AIOKafkaConsumerThread):
     """The thread that keeps the membership: heartbeats go on while the worker's loop is busy."""
 
@@ -45,11 +50,15 @@ class Thread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Note each heartbeat that was answered without an error, by the time at which it left."""
+        """Note each heartbeat that was answered, by the time at which it left; let a commit for a topic that is gone come back.
+
+        aiokafka would repeat such a commit until the member loses its session,
+        and hold the other topics up for as long.
+        """
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no hook says that a heartbeat was answered
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - there is no hook for either
         fence = cast("EngineApp", self.app).fence
-        heartbeat = coordinator._do_heartbeat  # noqa: SLF001
+        heartbeat, commit = coordinator._do_heartbeat, coordinator._do_commit_offsets  # noqa: SLF001
 
         async def noted() -> bool:
             sent_s = boot_s()
@@ -58,19 +67,35 @@ class Thread(driver.AIOKafkaConsumerThread):
                 fence.beat(sent_s)
             return answered
 
-        coordinator._do_heartbeat = noted  # noqa: SLF001
+        async def tried(*asked: Any) -> None:
+            try:
+                await commit(*asked)
+            except UnknownTopicOrPartitionError as unknown:
+                raise TopicGone from unknown
+
+        coordinator._do_heartbeat, coordinator._do_commit_offsets = noted, tried  # noqa: SLF001
 
     async def report(self, positions: Mapping[Place, Position]) -> bool:
-        """Commit *positions* that are still ours; False when the group has moved on."""
+        """Commit *positions* that are still ours; False when the group has moved on.  A topic that is gone has no position to keep."""
         consumer = self._ensure_consumer()
         mine = consumer.assignment()
         offsets = {TopicPartition(*place): OffsetAndMetadata(*position) for place, position in positions.items() if place in mine}
         try:
             if offsets:
-                await consumer.commit(offsets)
+                await self._commit_topics(offsets)
         except (CommitFailedError, IllegalStateError):
             return False
         return len(offsets) == len(positions)
+
+    async def _commit_topics(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        """Commit in one request, or where a topic is gone, which is not told, topic by topic."""
+        consumer = self._ensure_consumer()
+        try:
+            await consumer.commit(offsets)
+        except TopicGone:
+            for topic in {tp.topic for tp in offsets}:
+                with suppress(TopicGone):
+                    await consumer.commit({tp: at for tp, at in offsets.items() if tp.topic == topic})
 
     async def committed(self, places: list[Place]) -> dict[Place, Position]:
         """Read what the group has committed, with its metadata; a place without a commit is absent."""

@@ -140,6 +140,25 @@ def test_a_topic_made_again_is_read_from_its_beginning_as_a_new_origin(echo: Ech
     assert Counter(came) == Counter((b"read", value) for value in [*values(140), *values(20, 500)])
 
 
+def test_a_topic_that_is_deleted_holds_no_other_up(echo: EchoCluster) -> None:
+    topic, other = echo.make(f"{echo.name}-gone"), echo.make(f"{echo.name}-other")
+    echo.read_from(topic, other)
+    echo.publish(topic, values(100, 1000))
+    echo.start()
+    echo.wait_for(100)
+    echo.remove(topic)
+    producer = Producer({"bootstrap.servers": echo.servers, "linger.ms": 0})
+    for number in range(80):  # longer than the session: a member that waits in a rebalance would lose it
+        producer.produce(other, b"%d" % number, b"key", number % 2)
+        producer.flush(5)
+        time.sleep(0.1)
+    echo.wait_for(180)
+    appended = {message.value(): message.timestamp()[1] for message in read_all(echo.servers, other)}
+    handed_on = {message.value(): message.timestamp()[1] for message in read_all(echo.servers, echo.output) if message.value() in appended}
+    assert len(appended) == 80
+    assert max(handed_on[value] - appended[value] for value in appended) < 3000
+
+
 def test_another_routing_starts_from_a_clean_stop_only(echo: EchoCluster) -> None:
     topic = echo.make(f"{echo.name}-in")
     echo.read_from(topic)
