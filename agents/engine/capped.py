@@ -30,12 +30,13 @@ APPEND_TIME_MASK = 0x08
 TRANSACTIONAL_MASK = 0x10
 HEADER = struct.Struct(">qiibIhiqqqhii")  # base offset … number of records; what follows is compressed
 LENGTH_AT, ATTRIBUTES_AT, PREFIX = 8, 21, 12
+VARINT = 5  # bytes of a record's length, at most
 XERIAL = b"\x82SNAPPY\x00"
 XERIAL_HEADER = 16
 
 
 class TooLarge(Exception):
-    """The batch would unpack to more than the cap."""
+    """The batch would unpack to more than the cap, or its first record is larger than its topic would take."""
 
 
 class OversizedRecord:
@@ -106,7 +107,7 @@ class CappedRecords:
         codec = batch[ATTRIBUTES_AT + 1] & CODEC_MASK
         if codec:
             try:
-                self.last = unpacked(batch, codec, self.cap)
+                self.last = unpacked(batch, codec, self.cap, self.largest)
             except TooLarge:
                 return OversizedRecordBatch(bytes(batch))
             if len(self.last) > self.largest and has_larger(self.last, self.largest):
@@ -114,10 +115,10 @@ class CappedRecords:
         return DefaultRecordBatch(self.last)
 
 
-def unpacked(batch: memoryview, codec: int, cap: int) -> memoryview:
-    """Rewrite *batch* as one without compression; raises ``TooLarge`` over *cap* bytes of records."""
+def unpacked(batch: memoryview, codec: int, cap: int, largest: int) -> memoryview:
+    """Rewrite *batch* as one without compression; raises ``TooLarge`` over *cap* bytes, or if the first record has more than *largest*."""
     try:
-        whole = decompress(batch[HEADER.size :], codec, cap)
+        whole = decompress(batch[HEADER.size :], codec, cap, largest)
     except (cramjam.DecompressionError, zlib.error, ValueError) as bad:
         raise CorruptRecordException(f"batch at offset {HEADER.unpack_from(batch)[0]}: codec {codec}: {bad}") from bad
     whole[: HEADER.size] = batch[: HEADER.size]
@@ -137,11 +138,15 @@ def has_larger(unpacked_batch: memoryview, largest: int) -> bool:
     return False
 
 
-def decompress(packed: memoryview, codec: int, cap: int) -> memoryview:
-    """Unpack *packed* behind room for a header, never holding more than *cap* bytes of it."""
+def decompress(packed: memoryview, codec: int, cap: int, largest: int) -> memoryview:
+    """Unpack *packed* behind room for a header, never holding more than *cap* bytes of it.
+
+    If the first record has more than *largest* bytes, that is found before the
+    rest is unpacked: a batch that nobody will read should cost nothing.
+    """
     if codec in {GZIP, SNAPPY}:
-        records = _gunzip(bytes(packed), cap) if codec == GZIP else _unsnap(bytes(packed), cap)
-        return memoryview(bytearray(HEADER.size) + records)
+        unpack = _gunzip if codec == GZIP else _unsnap
+        return memoryview(bytearray(HEADER.size) + unpack(bytes(packed), cap, largest))
     into = {LZ4: cramjam.lz4.decompress_into, ZSTD: cramjam.zstd.decompress_into}.get(codec)
     if into is None:
         raise ValueError("unknown codec")
@@ -153,16 +158,28 @@ def decompress(packed: memoryview, codec: int, cap: int) -> memoryview:
         except cramjam.DecompressionError as failure:
             if "failed to write whole buffer" not in str(failure):
                 raise
+        _check_first(room[HEADER.size :], largest)
         if size == cap:
             raise TooLarge
         size = min(cap, 8 * size)
 
 
-def _gunzip(packed: bytes, cap: int) -> bytes:
+def _check_first(records: bytes | memoryview, largest: int) -> None:
+    """Raise ``TooLarge`` if the first of *records*, of which only the beginning need be there, has more than *largest* bytes."""
+    if len(records) >= VARINT and decode_varint(records)[0] > largest:
+        raise TooLarge
+
+
+def _gunzip(packed: bytes, cap: int, largest: int) -> bytes:
     """Unpack gzip, which may be several streams one after the other."""
     parts, left = [], cap
     while packed:
         stream = zlib.decompressobj(31)
+        if not parts:
+            parts.append(stream.decompress(packed, VARINT))
+            left -= len(parts[0])
+            _check_first(parts[0], largest)
+            packed = stream.unconsumed_tail
         part = stream.decompress(packed, left + 1)
         left -= len(part)
         if left < 0:
@@ -174,7 +191,7 @@ def _gunzip(packed: bytes, cap: int) -> bytes:
     return b"".join(parts)
 
 
-def _unsnap(packed: bytes, cap: int) -> bytes:
+def _unsnap(packed: bytes, cap: int, largest: int) -> bytes:
     """Unpack snappy: raw, or in the blocks of Java's client."""
     if not packed.startswith(XERIAL):
         return _unsnap_block(packed, cap)
@@ -182,6 +199,8 @@ def _unsnap(packed: bytes, cap: int) -> bytes:
     while at < len(packed):
         (size,) = struct.unpack_from(">i", packed, at)
         part = _unsnap_block(packed[at + 4 : at + 4 + size], left)
+        if not parts:
+            _check_first(part, largest)
         left -= len(part)
         parts.append(part)
         at += 4 + size

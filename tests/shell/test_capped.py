@@ -61,14 +61,14 @@ def test_batches_after_an_oversized_one_are_read() -> None:
 
 @pytest.mark.parametrize("name", CODECS)
 def test_the_cap_is_exact(name: str) -> None:
-    assert len(decompress(memoryview(bytes(PACK[name](b"\0" * CAP))), CODECS[name], CAP)) == CAP + 61
+    assert len(decompress(memoryview(bytes(PACK[name](b"\0" * CAP))), CODECS[name], CAP, LARGEST)) == CAP + 61
     with pytest.raises(TooLarge):
-        decompress(memoryview(bytes(PACK[name](b"\0" * (CAP + 1)))), CODECS[name], CAP)
+        decompress(memoryview(bytes(PACK[name](b"\0" * (CAP + 1)))), CODECS[name], CAP, LARGEST)
 
 
 def test_raw_snappy_and_several_gzip_streams_are_read() -> None:
-    assert bytes(decompress(memoryview(bytes(cramjam.snappy.compress_raw(b"raw" * 50))), 2, CAP)[61:]) == b"raw" * 50
-    assert bytes(decompress(memoryview(gzip.compress(b"a") + gzip.compress(b"b")), 1, CAP)[61:]) == b"ab"
+    assert bytes(decompress(memoryview(bytes(cramjam.snappy.compress_raw(b"raw" * 50))), 2, CAP, LARGEST)[61:]) == b"raw" * 50
+    assert bytes(decompress(memoryview(gzip.compress(b"a") + gzip.compress(b"b")), 1, CAP, LARGEST)[61:]) == b"ab"
 
 
 def test_a_damaged_batch_is_never_given_out() -> None:
@@ -104,6 +104,14 @@ def test_a_record_that_no_topic_would_take_unpacked_stays_packed_with_its_batch(
     (record,) = CappedRecords(came).next_batch()
     assert isinstance(record.value, OversizedBatch)
     assert (record.value.first, record.value.last, bytes(record.value)) == (0, 1, came)
+
+
+@pytest.mark.parametrize("codec", CODECS.values())
+def test_a_first_record_that_is_too_large_is_found_before_the_rest_is_unpacked(codec: int) -> None:
+    packed = memoryview(batch([b"\0" * CAP, b"end"], codec))[61:]
+    with pytest.raises(TooLarge):
+        decompress(packed, codec, 2 * CAP, LARGEST)  # within the cap
+    assert len(decompress(packed, codec, 2 * CAP, 2 * CAP)) > CAP
 
 
 def test_many_records_within_both_bounds_are_read_one_by_one() -> None:

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from agents.topic_log import Writer
 from schemas import topics
 from schemas.brands import Registration
 from streams.rules_check import check
-from tests.integration.crew import Crew, Worker
+from tests.integration.crew import Crew, Worker, eventually
 from tests.torture.ground import WIRES, Ground
 from tests.torture.plan import PUBLISHERS, Fault, Plan, crowd, moved_rules
 from tests.torture.points import ENV, HALT
@@ -49,8 +49,21 @@ class Faults:
         self.anew: str | None = None
         self._undo: list[tuple[float, Callable[[], object]]] = []
 
+    def arm(self) -> None:
+        """Start who is to stop by itself, and return when it is at work, or stopped already: zombies are made of workers that had work."""
+        for fault in self.plan.faults:
+            if fault.halts:
+                said, _, stage = fault.name.removeprefix(HALT).rpartition(" ")
+                self._halting += self.crew.start(stage, **{ENV: HALT + said})
+        self.armed += self._halting
+        eventually(lambda: self._are_at_work(self.armed), "a worker that is to stop by itself is at work")
+
+    def _are_at_work(self, workers: Sequence[Worker]) -> bool:
+        self.tend()
+        return all(worker.process.poll() is not None or _is_stopped(worker) or worker.ready() for worker in workers)
+
     def do(self, fault: Fault) -> None:
-        """Begin *fault*."""
+        """Begin *fault*, which is none of those that ``arm`` has seen to."""
         name, _, rest = fault.name.partition(" ")
         self.began.append(time.monotonic())
         match name, rest:
@@ -62,11 +75,6 @@ class Faults:
             case "point", where:
                 said, _, stage = where.rpartition(" ")
                 self.armed += self.crew.start(stage, **{ENV: said})
-            case "halt", where:
-                said, _, stage = where.rpartition(" ")
-                halting = self.crew.start(stage, **{ENV: HALT + said})
-                self.armed += halting
-                self._halting += halting
             case "SIGTERM", stage:
                 self._one_of(stage).ask_to_stop()
                 self.crew.start(stage)
@@ -83,6 +91,7 @@ class Faults:
             due[1]()
         for worker in [each for each in self._halting if _is_stopped(each)]:
             self._halting.remove(worker)
+            self.began.append(now)
             self._after(HALTED_S, partial(worker.process.send_signal, signal.SIGCONT))
         self.crew.tend()
 

@@ -15,7 +15,7 @@ from deploy.demo.generator import DEAD_LETTER, ENRICHED, Mix, Piece, street, wri
 from deploy.demo.life import DAY, HOUR
 from deploy.demo.shops import SHOPS, Shop
 from tests.oracle.validity import instant
-from tests.torture.points import AFTER, BEFORE, POINTS
+from tests.torture.points import AFTER, BEFORE, HALT, POINTS
 from tests.torture.worker import MARK
 
 EVENTS: Final = 1_000
@@ -45,6 +45,11 @@ class Fault(NamedTuple):
 
     name: str
     at_s: float
+
+    @property
+    def halts(self) -> bool:
+        """Tell whether a worker is to stop by itself: it is there before the first record."""
+        return self.name.startswith(HALT)
 
 
 class Plan(NamedTuple):
@@ -87,6 +92,7 @@ def plan(seed: int, *, disk: bool = True, wanted: Sequence[str] | None = None, a
         shops[0] = shops[0]._replace(traffic=10 * shops[0].traffic)
     names = list(wanted) if wanted is not None else _names(random, disk)
     faults = [Fault(_whole(random, name), round(random.uniform(0.3, SECONDS - 0.5), 2)) for name in names]
+    faults = [fault._replace(at_s=0.0) if fault.halts else fault for fault in faults]
     return Plan(seed, tuple(shops), tuple(odd), tuple(sorted(faults, key=lambda fault: fault.at_s)))
 
 

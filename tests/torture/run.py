@@ -220,8 +220,9 @@ class Series:
             kept = own[len(own) // 2 :]
             told = iter([piece for piece in every if piece.brand != anew] + own[: len(own) // 2])
         publisher = Publisher(self.ground, told)
+        faults.arm()
         publisher.start()
-        began, waiting = time.monotonic(), list(plan.faults)
+        began, waiting = time.monotonic(), [fault for fault in plan.faults if not fault.halts]
         try:
             while waiting or not publisher.bulk.is_set() or not faults.over():
                 faults.tend()
