@@ -41,11 +41,13 @@ def of_engine(found: dict[str, Any]) -> Table:
 
 def of_latency(found: dict[str, Any]) -> Table:
     """Show latencies by rate, and what they are made of."""
-    targets = found["targets_ms"]
+    targets, grants = found["targets_ms"], found["grants"]
     table = Table(
         title="brand topic to CRM topic, ms: p50 / p99 / max",
         caption=f"target p50 {targets['p50']:.0f}, p99 {targets['p99']:.0f} at 5,000 events/s; "
-        f"at most {found['capacity_per_s']:,} events/s went through this machine",
+        f"at most {found['capacity_per_s']:,} events/s went through this machine. "
+        f"{grants['grants']:,} rewards at {grants['events_per_s']:,} events/s, from trigger to CRM topic: {_spread(grants)} "
+        f"(target p99 {grants['target_ms']:.0f})",
     )
     legs = list(next(iter(found["rates"].values()))["legs"])
     for column in ("events/s", "whole", *legs, "cores busy"):

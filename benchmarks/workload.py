@@ -32,11 +32,22 @@ MORE_TAGS: Final = (
 """What the demo's rule sets are filled up with: one of each kind."""
 
 
-def rule_sets() -> list[RuleSet]:
-    """Fill the demo's rule sets up to 20 tags."""
+PAID: Final = """\
+  paid:
+    state: live
+    trigger: {event: order.paid}
+    reward: {coupon: {value: "1.00", currency: CNY, valid_for: 7d}}
+    once_per: order
+    budget: {money: "1000000.00"}
+"""
+"""A campaign that rewards every paid order, out of a budget that nobody empties."""
+
+
+def rule_sets(campaign: str = "") -> list[RuleSet]:
+    """Fill the demo's rule sets up to 20 tags; *campaign* is put before their own."""
     with tempfile.TemporaryDirectory() as folder:
         for file in RULES.glob("*.yaml"):
-            text = file.read_text()
+            text = file.read_text().replace("\ncampaigns:\n", f"\ncampaigns:\n{campaign}")
             lacking = TAGS - len(text.split("\ntags:\n")[1].strip().splitlines())
             (Path(folder) / file.name).write_text(text + "".join(f"  {line}\n" for line in MORE_TAGS[:lacking]))
         sets = read_folder(Path(folder))

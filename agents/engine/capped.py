@@ -172,7 +172,8 @@ def _check_first(records: bytes | memoryview, largest: int) -> None:
 
 def _gunzip(packed: bytes, cap: int, largest: int) -> bytes:
     """Unpack gzip, which may be several streams one after the other."""
-    parts, left = [], cap
+    parts: list[bytes] = []
+    left = cap
     while packed:
         stream = zlib.decompressobj(31)
         if not parts:
@@ -195,7 +196,8 @@ def _unsnap(packed: bytes, cap: int, largest: int) -> bytes:
     """Unpack snappy: raw, or in the blocks of Java's client."""
     if not packed.startswith(XERIAL):
         return _unsnap_block(packed, cap)
-    parts, at, left = [], XERIAL_HEADER, cap
+    parts: list[bytes] = []
+    at, left = XERIAL_HEADER, cap
     while at < len(packed):
         (size,) = struct.unpack_from(">i", packed, at)
         part = _unsnap_block(packed[at + 4 : at + 4 + size], left)
