@@ -177,12 +177,21 @@ class Faults:
         self._after(OFF_S, self.ground.start_redis)
 
     def _redis_emptied(self) -> None:
-        with redis.Redis.from_url(self.ground.redis.url) as client:
+        with self._redis() as client:
             client.flushall()
 
     def _redis_slow(self) -> None:
-        with redis.Redis.from_url(self.ground.redis.url) as client:
+        with self._redis() as client:
             client.client_pause(int(OFF_S * 1000))
+
+    def _redis(self) -> redis.Redis:
+        """Connect, as soon as a Redis that was killed is back."""
+        eventually(self._redis_is_there, "Redis")
+        return redis.Redis.from_url(self.ground.redis.url)
+
+    def _redis_is_there(self) -> bool:
+        self.tend()
+        return self.ground.redis.process.poll() is None
 
     # Publishers, topics and rules
 
