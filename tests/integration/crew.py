@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from agents import admin, key_file
 from agents.clients import librdkafka
+from agents.engine.worker import CANNOT_RUN
 from agents.servers import free_port
 from agents.settings import Settings
 from schemas import topics
@@ -149,13 +150,15 @@ class Crew:
         self.tend()
         return all(worker.ready() for worker in self.workers if worker.process.poll() is None)
 
-    def stop(self, stage: str) -> None:
-        """Stop all workers of *stage* gracefully; each must end well, or have had no time to begin."""
+    def stop(self, stage: str, *, fenced: bool = False) -> None:
+        """Stop all workers of *stage* gracefully; each must end well, or have had no time to begin, or find that it is *fenced*."""
         stopping = self.running(stage)
         for worker in stopping:
             worker.ask_to_stop()
         for worker in stopping:
-            assert worker.stopped() in (0, -signal.SIGTERM), f"{stage} did not stop well:\n{worker.last_lines()}"
+            status = worker.stopped()
+            fine = status in (0, -signal.SIGTERM) or (fenced and status == CANNOT_RUN and "Fenced" in worker.last_lines())
+            assert fine, f"{stage} did not stop well, with {status}:\n{worker.last_lines()}"
 
     def wait_until_drained(self, brands: Iterable[str], seconds: float = READY_S) -> None:
         """Return when intake has decided on all that the brands published, and members have folded all of it."""

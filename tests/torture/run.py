@@ -263,7 +263,7 @@ class Series:
     def _settle(self, sampler: Sampler, faults: Faults) -> bool:
         """Wait until nothing is left to do, let the ticks end, and wait again: the clock stands."""
         drained = sampler.wait_until_drained(SETTLE_S, faults.tend)
-        self.crew.stop("control")
+        self.crew.stop("control", fenced=True)  # one that was frozen may find out only now
         return drained and sampler.wait_until_at_rest(SETTLE_S, faults.tend)
 
     def _serve_again(self) -> None:
