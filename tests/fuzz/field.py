@@ -34,7 +34,7 @@ BOMBS = (
     [(100, 2 * MIB, 4)],
     [(100, 4, 2 * MIB)],
 )  # of value, key and header
-CALM_RATE, HOSTILE_RATE = 100, 500  # events a second: what this machine does with judge, publishers and workers on two cores
+CALM_RATE, HOSTILE_RATE = 100, 400  # events a second: what this machine does with judge, publishers and workers on two cores
 WARM_S, QUIET_S = 5.0, 15.0
 
 

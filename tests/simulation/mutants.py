@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from agents.engine import takeover
 from agents.engine.backend import Lost, Overtaken
+from agents.engine.cluster import Ends, Topic
 from agents.engine.folding import OnCrash
 from agents.engine.group import Position
 from agents.engine.ledger import Ledger
@@ -342,6 +343,20 @@ class Optimist(Worker):
         self._is_durable(due)
 
 
+class ByName(StatelessBackend):
+    """A commit of a topic that was deleted counts for the one that was made again."""
+
+    async def _look(self, places: Sequence[Place]) -> tuple[dict[str, Topic], dict[Place, Ends], dict[Place, Position]]:
+        topics, ends, commits = await super()._look(places)
+        return topics, ends, {place: _claimed(at, topics[place.topic].id) for place, at in commits.items()}
+
+
+def _claimed(at: Position, topic_id: bytes) -> Position:
+    standing = parse(at.metadata)
+    assert standing is not None
+    return Position(at.offset, write(topic_id, standing.routing, clean=standing.clean))
+
+
 ISSUE = [
     Mutant("order: committed before effects are delivered", Parts(ledger=HastyLedger)),
     Mutant("position: from the group's offset", Parts(begin_at=at_the_groups)),
@@ -380,6 +395,7 @@ OWN = [
     Mutant("marks: of the last origin alone", Parts(marks=folds.Marks(passed=of_one_origin))),
     Mutant("marks: without the index", Parts(marks=folds.Marks(number=lambda origin: origin.offset))),
     Mutant("marks: of a topic, not of its partition", Parts(marks=folds.Marks(origin=of_the_topic))),
+    Mutant("position: of the topic that was deleted", Parts(stateless=ByName)),
     Mutant("routing: every commit is called a clean stop", Parts(stateless=AlwaysClean)),
     Mutant("routing: a clean stop vouches for former owners", Parts(stateless=Trusting)),
     Mutant("routing: a clean stop's word stands while reading goes on", Parts(stateless=StillClean), rare=True),

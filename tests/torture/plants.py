@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer
 
 from agents import intake_fold
-from agents.engine import changelog, engine, folding, keyed, ledger, standing
+from agents.engine import changelog, engine, folding, keyed, ledger
 from agents.engine.keyed import KeyedBackend
 from agents.engine.pipeline import Place, Transaction
 from agents.engine.stateless import StatelessBackend
@@ -216,26 +216,6 @@ def _() -> None:
         enlist(self, brand, terms, brand.encode().ljust(16)[:16])
 
     put(intake.Intake, "enlist", by_name)
-
-
-@bug("re-created topic read from the former's offset", "events anew")
-def _() -> None:
-    parse = standing.parse
-
-    def anywhere(metadata: str) -> standing.Standing | None:
-        found = parse(metadata)
-        return found and standing.Standing(_Any(), found.routing, found.clean)
-
-    put(standing, "parse", anywhere)
-
-
-class _Any(str):
-    __slots__ = ()
-
-    def __ne__(self, _: object) -> bool:
-        return False
-
-    __hash__ = str.__hash__
 
 
 @bug("intake leaves out what is undecodable")
