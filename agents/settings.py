@@ -69,9 +69,9 @@ class Settings(BaseModel):
     replication: int = Field(default=1, ge=1, le=7, description="copies of each topic that huiliu makes; 3 in production")
     session_timeout_s: float = Field(default=10, ge=1, le=300, description="a worker unheard of for that long loses its partitions")
     commit_interval_s: float = Field(
-        default=0.2, ge=0.01, le=10, description="time between two transactions of a partition: what a crash repeats"
+        default=0.5, ge=0.01, le=10, description="time between two transactions of a partition: what a crash repeats"
     )
-    linger_ms: int = Field(default=5, ge=0, le=1000, description="longest wait for a fuller batch to Kafka when there is little to send")
+    linger_ms: int = Field(default=1, ge=0, le=1000, description="longest wait for a fuller batch to Kafka when there is little to send")
     max_linger_ms: int = Field(default=100, ge=0, le=1000, description="the same when there is much, for many brands")
     tick_s: float = Field(default=10, ge=0.1, le=3600, description="time between two ticks, by which tags expire without events")
     watchdog_s: float = Field(default=60, ge=1, description="lag without progress for that long ends the worker")

@@ -10,6 +10,7 @@ Source: DESIGN 4 (writer).
 from collections.abc import Sequence
 from time import monotonic
 
+from agents.engine.pace import PACE_MS
 from schemas.effects import Effect
 
 FULL = 16
@@ -48,8 +49,11 @@ class Linger:
 
 
 def choose(rate: float, destinations: int, short_ms: int, long_ms: int) -> int:
-    """Choose the linger for *rate* records a second over *destinations*: long if batches would be both many and thin."""
-    windows_per_s = 1000 / short_ms
+    """Choose the linger for *rate* records a second over *destinations*: long if batches would be both many and thin.
+
+    What comes at the reader's pace makes no more batches than that, however short the linger.
+    """
+    windows_per_s = 1000 / max(short_ms, PACE_MS)
     batches_per_s = min(rate, destinations * windows_per_s)
     thin = rate < FULL * destinations * windows_per_s
     return long_ms if thin and batches_per_s >= BUSY else short_ms

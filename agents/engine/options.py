@@ -27,7 +27,7 @@ class Options:
     fetch_bytes: int = 1 * MIB
     decompressed_bytes: int = 16 * MIB
     record_bytes: int = 1 * MIB
-    short_linger_ms: int = 5
+    short_linger_ms: int = 1
     long_linger_ms: int = 100
     watchdog_s: float = 60.0
     refresh_s: float = 5.0

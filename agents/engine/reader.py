@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
-from agents.engine.fetched import Run, install
+from agents.engine import fetched, pace
+from agents.engine.fetched import Run
 from agents.engine.options import Options
 from agents.engine.pipeline import Place
 
 WAIT_MS = 200
-FETCH_WAIT_MS = 20  # aiokafka has one fetch a broker: while it waits for an idle partition, a busy one waits too
 
 
 class Reader:
@@ -29,7 +29,8 @@ class Reader:
 
     async def start(self) -> None:
         """Connect."""
-        install(self._options.decompressed_bytes, self._options.record_bytes)
+        pace.install()
+        fetched.install(self._options.decompressed_bytes, self._options.record_bytes)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._options.servers,
             client_id=self._client_id,
@@ -39,7 +40,6 @@ class Reader:
             check_crcs=False,  # CappedRecords checks them before it unpacks
             max_poll_records=2 * self._options.batch_records,
             max_partition_fetch_bytes=self._options.fetch_bytes,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
             metadata_max_age_ms=int(self._options.refresh_s * 1000),
         )
         await self._consumer.start()

@@ -36,3 +36,4 @@ def test_linger_is_short_with_little_load_or_few_topics_and_long_when_many_share
 def test_few_destinations_never_wait_long_whatever_the_load(rate: int) -> None:
     assert choose(rate, 12, 5, 100) == 5
     assert choose(rate, 40, 5, 100) == 5
+    assert choose(rate, 40, 1, 100) == 1
