@@ -35,7 +35,20 @@ CLIENT: Mapping[str, Any] = {
 POLL_S = 0.005
 PARCEL = 1_000
 REFRESH_MS = 1_000
-GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})  # noqa: SLF001 - librdkafka's own
+GONE = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own, as those below
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._DESTROY,  # noqa: SLF001
+    }
+)
+"""What librdkafka says of a record whose topic is not there.
+
+``_DESTROY`` is what it says of those that it takes just when it lets go of the
+partition (``rd_kafka_toppar_destroy_final``), all of them; of a producer that
+ends, too, but nobody polls ours then.
+"""
 
 Report = Callable[[Any, Message], None]
 """librdkafka's word on a record: an error, or none, and where it is."""

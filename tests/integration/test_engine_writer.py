@@ -17,11 +17,20 @@ from schemas.effects import Effect
 from tests.integration.toy_cluster import read_all
 
 
-def topic(servers: str, name: str, **settings: str) -> str:
-    wanted = NewTopic(name, 1, 1, config={key.replace("_", "."): value for key, value in settings.items()})
+def topic(servers: str, name: str, partitions: int = 1, **settings: str) -> str:
+    wanted = NewTopic(name, partitions, 1, config={key.replace("_", "."): value for key, value in settings.items()})
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([wanted])[name].result()
     return name
+
+
+def last_received(numbers: list[int], step: int) -> int:
+    """Take *numbers* as a receiver does that drops what it has: none may be left out."""
+    highest = numbers[0]
+    for number in numbers:
+        assert number <= highest + step
+        highest = max(highest, number)
+    return highest
 
 
 def open_fence(seconds: float = 30.0) -> HeartbeatFence:
@@ -134,11 +143,52 @@ def test_a_topic_that_was_deleted_holds_up_nobody_and_gets_the_rest_in_order(kaf
     sent = asyncio.run(run())
     arrived = [int(message.value() or b"") for message in read_all(kafka, gone)]
     assert arrived[0] <= 3
-    highest = -1 + arrived[0]
-    for number in arrived:  # as a receiver that drops what it has
-        assert number <= highest + 1
-        highest = max(highest, number)
-    assert highest == sent - 1
+    assert last_received(arrived, 1) == sent - 1
+
+
+def test_what_comes_while_a_topic_goes_waits_for_it(kafka: str) -> None:
+    """librdkafka says ``_DESTROY`` of records that it took just when it let go of their partition."""
+    gone, partitions, size = "writer-goes", 8, 80
+    admin = AdminClient({"bootstrap.servers": kafka})
+    topic(kafka, gone, partitions)
+
+    async def run() -> int:
+        failures: list[BaseException] = []
+        writer = Writer(kafka, open_fence(), Linger(5, 100), failures.append)
+        serving = asyncio.ensure_future(writer.serve())
+        batches: list[Batch] = []
+
+        async def send() -> None:
+            number = size * len(batches)
+            batches.append(Batch(0, 0, {}, size, size, 0))
+            effects = [Effect(gone, each % partitions, None, b"%d" % each) for each in range(number, number + size)]
+            await writer.send(effects, batches[-1])
+
+        await send()
+        await until(lambda: batches[0].waiting == 0)
+        going = asyncio.ensure_future(asyncio.to_thread(lambda: admin.delete_topics([gone])[gone].result()))
+        async with asyncio.timeout(20):
+            while not writer.missing and not failures:
+                await send()
+                await asyncio.sleep(0.001)
+            await going
+            assert not failures
+            await asyncio.to_thread(topic, kafka, gone, partitions)
+            while writer.missing:
+                await writer.go_on(gone, partitions)
+                await asyncio.sleep(0.1)
+        await until(lambda: not any(batch.waiting for batch in batches))
+        assert not failures
+        writer.close()
+        await serving
+        return size * len(batches)
+
+    sent = asyncio.run(run())
+    arrived: dict[int, list[int]] = {partition: [] for partition in range(partitions)}
+    for message in read_all(kafka, gone):
+        arrived[message.partition() or 0].append(int(message.value() or b""))
+    for partition, numbers in arrived.items():
+        assert last_received(numbers, partitions) == sent - partitions + partition
 
 
 def test_nothing_is_sent_without_a_heartbeat(kafka: str) -> None:
