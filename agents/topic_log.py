@@ -20,6 +20,7 @@ from agents.settings import BadSettings, Settings
 REACH_S: Final = 10.0
 DELIVER_S: Final = 60.0
 POLL_S: Final = 0.2
+READ_S: Final = 0.02  # librdkafka waits for so long unless 1,000 records came: the end of a log is not to be waited for
 LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -100,7 +101,7 @@ class TopicLog:
         waiting = {each for each, extent in ends.items() if extent.end > extent.first}
         self._consumer.assign([TopicPartition(self.topic, each, ends[each].first if first is None else first) for each in waiting])
         while waiting:
-            for entry in self._poll(waiting.discard):
+            for entry in self._poll(waiting.discard, READ_S):
                 if entry.offset < ends[entry.partition].end:  # also what came together with word of the partition's end
                     yield entry
                 if entry.offset >= ends[entry.partition].end - 1:
@@ -111,7 +112,7 @@ class TopicLog:
         starts = {each: extent.first if beginning else extent.end for each, extent in self.extents().items()}
         self._consumer.assign([TopicPartition(self.topic, each, start) for each, start in starts.items()])
         while True:
-            entries = self._poll(_nobody)
+            entries = self._poll(_nobody, POLL_S)
             yield from entries or (None,)
 
     def at(self, partition: int, offset: int) -> Entry | None:
@@ -146,10 +147,10 @@ class TopicLog:
             raise BadSettings(f"{self.topic}: partition {partition} does not answer")
         return Extent(*watermarks)
 
-    def _poll(self, ended: Callable[[int], None]) -> list[Entry]:
-        """Take what came; tell *ended* of each partition whose end was reached."""
+    def _poll(self, ended: Callable[[int], None], seconds: float) -> list[Entry]:
+        """Take what comes within so many *seconds*; tell *ended* of each partition whose end was reached."""
         entries = []
-        for message in self._consumer.consume(1_000, POLL_S):
+        for message in self._consumer.consume(1_000, seconds):
             error = message.error()
             if error is None:
                 entries.append(_entry(message))

@@ -61,8 +61,8 @@ def minor_text(minor: Minor, currency: str) -> str:
     digits = DIGITS[currency]
     if not digits:
         return str(minor)
-    whole, decimals = divmod(abs(minor), 10**digits)
-    return f"{'-' if minor < 0 else ''}{whole}.{decimals:0{digits}d}"
+    text = str(abs(minor)).zfill(digits + 1)
+    return f"{'-' if minor < 0 else ''}{text[:-digits]}.{text[-digits:]}"
 
 
 def parse_instant(text: str) -> Instant | None:
@@ -125,7 +125,8 @@ def instant_text(instant: Instant) -> str:
     """Spell *instant* as RFC 3339 in UTC with milliseconds."""
     of_day = instant % 86_400_000
     of_minute = of_day % 60_000
-    return _day_text(instant // 86_400_000) + _MINUTES[of_day // 60_000] + _SECONDS[of_minute // 1000] + _MILLIS[of_minute % 1000]
+    day, minute, second = _day_text(instant // 86_400_000), _MINUTES[of_day // 60_000], _SECONDS[of_minute // 1000]
+    return f"{day}{minute}{second}{_MILLIS[of_minute % 1000]}"
 
 
 def _day_text(day: int) -> str:

@@ -109,7 +109,7 @@ class Keys:
         Source: DESIGN 2 (law 4).
         """
         digest = self._record.copy()
-        digest.update(b"%b%d:%d:%b%b" % (origin.topic_id, origin.partition, origin.offset, member, effect.encode()))
+        digest.update(origin.topic_id + f"{origin.partition}:{origin.offset}:".encode() + member + effect.encode())
         return digest.hexdigest()
 
 
