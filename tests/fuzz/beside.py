@@ -1,107 +1,91 @@
 """What a well-behaved brand notices of another one: its burst, or the loss of the topic that it receives in."""
 
 import time
-import zlib
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from random import Random
-from threading import Event, Thread
 from typing import NamedTuple
 
-from confluent_kafka import Producer
-
 from agents import admin, clients
-from agents.clients import librdkafka
 from agents.servers import start_kafka
 from agents.settings import Settings
 from schemas import topics
 from schemas.brands import Registration
-from tests.fuzz import hostile, spelling
-from tests.fuzz.field import PARTITIONS
-from tests.fuzz.verdict import latencies, quantile
+from tests.fuzz.latency import TURNS, Span, latencies, noted, quantile
+from tests.fuzz.shop import PARTITIONS, Shop, bearable
 from tests.integration.crew import Crew
 
 CALM, OTHER = "calm", "other"
 WARM_S = 6.0
+AFTER_S = 1.0
 TENFOLD = 10
 
 
 class Noticed(NamedTuple):
-    """The well-behaved brand's latencies, from its topic to its CRM, in ms: before, and meanwhile."""
+    """The well-behaved brand's latencies, from its topic to its CRM, in ms, without and meanwhile, at *rate* events a second."""
 
-    p50_before_ms: int
-    p99_before_ms: int
+    rate: int
+    p50_without_ms: int
+    p99_without_ms: int
     p50_ms: int
     p99_ms: int
 
     @property
     def slowed(self) -> bool:
         """Tell whether its p99 more than doubled."""
-        return self.p99_ms > 2 * self.p99_before_ms
+        return self.p99_ms > 2 * self.p99_without_ms
 
 
-class Publisher(Thread):
-    """Publishes sound events of *brand* evenly, *rate* a second, which may change."""
-
-    def __init__(self, settings: Settings, brand: str, rate: int) -> None:
-        super().__init__(name=brand)
-        self.settings, self.brand, self.rate = settings, brand, rate
-        self.ended = Event()
-
-    def run(self) -> None:
-        random, producer = Random(0), Producer(librdkafka(self.settings) | {"linger.ms": 0})
-        due, number = time.monotonic(), 0
-        while not self.ended.wait(max(0.0, due - time.monotonic())):
-            event = hostile.fresh(random, self.brand, datetime.now(UTC))
-            member = f"{self.brand}-{number % 500}"
-            event["data"]["identities"] = [{"type": "brand_member", "id": member}]
-            value = spelling.in_json(random, event)
-            producer.produce(topics.events(self.brand), value, member.encode(), zlib.crc32(member.encode()) % PARTITIONS)
-            producer.poll(0)
-            number += 1
-            due += 1 / self.rate
-        producer.flush(30)
-
-
-def burst(_: Settings, other: Publisher) -> None:
+@contextmanager
+def burst(_: Settings, other: Shop) -> Iterator[None]:
     """Let the other brand publish ten times as much."""
-    other.rate *= TENFOLD
+    usual, other.rate = other.rate, other.rate * TENFOLD
+    yield
+    other.rate = usual
 
 
-def deleted(settings: Settings, _: Publisher) -> None:
-    """Delete the topic that the other brand receives in."""
+@contextmanager
+def deleted(settings: Settings, _: Shop) -> Iterator[None]:
+    """Delete the topic that the other brand receives in; it is made again meanwhile."""
     with clients.admin(settings) as client:
         client.delete_topics([topics.crm(OTHER)])
+    yield
 
 
-KINDS: Mapping[str, Callable[[Settings, Publisher], None]] = {"burst": burst, "deleted": deleted}
+KINDS: Mapping[str, Callable[[Settings, Shop], AbstractContextManager[None]]] = {"burst": burst, "deleted": deleted}
 
 
-def beside(kind: str, folder: Path, rate: int, seconds: float) -> Noticed:
-    """Measure for so many *seconds* before *kind* happens, and as many from then on; each brand publishes *rate* events a second."""
-    with start_kafka() as kafka:
+def beside(kind: str, folder: Path, rate: int | None, seconds: float) -> Noticed:
+    """Measure by turns for so many *seconds* without *kind*, and as many from the moment it happens.
+
+    Each brand publishes *rate* events a second; None = what the machine bears.
+    """
+    with start_kafka(tuned=True) as kafka:
         settings = Settings(kafka=kafka.bootstrap, data=folder, partitions=8, tick_s=1.0)
         with Crew(settings) as crew:
             for brand in (CALM, OTHER):
                 admin.add_brand(settings, Registration(brand, brand, admin.now(), events_partitions=PARTITIONS))
             crew.start("control", "intake", "members")
             crew.wait_until_ready()
-            calm, other = (Publisher(settings, brand, rate) for brand in (CALM, OTHER))
+            rate = rate or bearable(settings, crew, CALM)
+            calm, other = (Shop(settings, brand, rate) for brand in (CALM, OTHER))
             for one in (calm, other):
                 one.start()
+            without: list[Span] = []
+            meanwhile: list[Span] = []
             try:
-                time.sleep(WARM_S + seconds)
-                began_ms = int(time.time() * 1000)
-                KINDS[kind](settings, other)
-                time.sleep(seconds)
-                ended_ms = int(time.time() * 1000)
+                time.sleep(WARM_S)
+                for _ in range(TURNS):
+                    time.sleep(AFTER_S)  # what is left of the last turn
+                    with noted(without):
+                        time.sleep(seconds)
+                    with noted(meanwhile), KINDS[kind](settings, other):
+                        time.sleep(seconds)
             finally:
                 for one in (calm, other):
                     one.ended.set()
                     one.join()
             crew.wait_until_drained([CALM, OTHER])
             assert not crew.ended, crew.ended
-        before = latencies(settings, CALM, began_ms - int(seconds * 1000), began_ms)
-        meanwhile = latencies(settings, CALM, began_ms, ended_ms)
-    return Noticed(quantile(before, 0.5), quantile(before, 0.99), quantile(meanwhile, 0.5), quantile(meanwhile, 0.99))
+        usual, then = latencies(settings, CALM, without), latencies(settings, CALM, meanwhile)
+    return Noticed(rate, quantile(usual, 0.5), quantile(usual, 0.99), quantile(then, 0.5), quantile(then, 0.99))

@@ -4,10 +4,10 @@ import re
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
 from typing import NamedTuple
 
 from confluent_kafka import Producer
@@ -17,13 +17,14 @@ from agents.clients import librdkafka
 from agents.settings import Settings
 from schemas import topics
 from schemas.brands import Registration
-from tests.fuzz import hostile, spelling
+from tests.fuzz import hostile
+from tests.fuzz.latency import TURNS, Span, noted
+from tests.fuzz.shop import PARTITIONS, Shop, bearable, stand_back
 from tests.integration.crew import Crew, Worker
 from tests.oracle.validity import judge
 from tests.oracle.wire import Published, Refusal
 
 HOSTILE, CALM = "hostile", "calm"
-PARTITIONS = 4
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 AGAIN_MILLE, BOMBS_EVERY = 30, 500
 MIB = 1024 * 1024
@@ -34,7 +35,8 @@ BOMBS = (
     [(100, 2 * MIB, 4)],
     [(100, 4, 2 * MIB)],
 )  # of value, key and header
-CALM_RATE, HOSTILE_RATE = 100, 400  # events a second: what this machine does with judge, publishers and workers on two cores
+TIMES = 6
+"""How much more than the well-behaved brand the hostile one publishes."""
 WARM_S, QUIET_S = 5.0, 15.0
 
 
@@ -54,10 +56,11 @@ def memory(worker: Worker, which: str) -> int:
 
 
 class Field:
-    """The workers and the two brands."""
+    """The workers and the two brands; the well-behaved one publishes *rate* events a second, None = what the machine bears."""
 
-    def __init__(self, settings: Settings, seed: int) -> None:
-        self.settings, self.random = settings, Random(seed)
+    def __init__(self, settings: Settings, seed: int, rate: int | None) -> None:
+        self.settings, self.random, self.rate = settings, Random(seed), rate or 0
+        self.recent: list[hostile.Record] = []
         self.bent: dict[str, int] = {}
         self.sent = 0
 
@@ -67,43 +70,35 @@ class Field:
         crew.start("control", "intake", "members")
         crew.wait_until_ready()
 
-    def run(self, crew: Crew, records: int, told: Callable[[int], None], quiet_s: float = QUIET_S) -> tuple[int, list[Watched]]:
-        """Publish; gives the time from which on the hostile brand was there, and the workers' memory."""
-        ended = Event()
-        calm = Thread(target=self._publish_calmly, args=(ended,))
+    def run(
+        self, crew: Crew, records: int, told: Callable[[int], None], quiet_s: float = QUIET_S
+    ) -> tuple[list[Span], list[Span], list[Watched]]:
+        """Publish; gives when the hostile brand was not there, when it was, and the workers' memory."""
+        self.rate = self.rate or bearable(self.settings, crew, CALM)
+        calm = Shop(self.settings, CALM, self.rate)
         calm.start()
         try:
-            time.sleep(WARM_S + quiet_s)  # the run without the hostile brand is measured meanwhile
+            time.sleep(WARM_S)
             workers = [worker for stage in ("intake", "members") for worker in crew.running(stage)]
             before = {worker: memory(worker, "VmRSS") for worker in workers}
-            began_ms = int(time.time() * 1000)
-            self._publish_hostile(records, told)
-            crew.wait_until_drained([HOSTILE], seconds=600)
+            without: list[Span] = []
+            beside: list[Span] = []
+            with ThreadPoolExecutor(1, initializer=stand_back) as thread:
+                for turn in range(TURNS):
+                    with noted(without):
+                        time.sleep(quiet_s)
+                    with noted(beside):
+                        due = records * (turn + 1) // TURNS - records * turn // TURNS
+                        thread.submit(self._publish_hostile, due, told).result()
+                        crew.wait_until_drained([HOSTILE], seconds=600)
             watched = [
                 Watched(worker.stage, before[worker], memory(worker, "VmHWM")) for worker in workers if worker.process.poll() is None
             ]
         finally:
-            ended.set()
+            calm.ended.set()
             calm.join()
         crew.wait_until_drained([HOSTILE, CALM])
-        return began_ms, watched
-
-    # -- the well-behaved brand
-
-    def _publish_calmly(self, ended: Event) -> None:
-        random, producer = Random(0), Producer(librdkafka(self.settings) | {"linger.ms": 0})
-        began, number = time.monotonic(), 0
-        while not ended.wait(max(0.0, began + number / CALM_RATE - time.monotonic())):
-            event = hostile.fresh(random, CALM, datetime.now(UTC))
-            member = f"c-{number % 500}"
-            event["data"]["identities"] = [{"type": "brand_member", "id": member}]
-            value = spelling.in_json(random, event)
-            producer.produce(topics.events(CALM), value, member.encode(), zlib.crc32(member.encode()) % PARTITIONS)
-            producer.poll(0)
-            number += 1
-        producer.flush(30)
-
-    # -- the hostile one
+        return without, beside, watched
 
     def _publish_hostile(self, records: int, told: Callable[[int], None]) -> None:
         """Send evenly, through a producer for each compression; now and then a batch over the decompression cap."""
@@ -112,27 +107,26 @@ class Field:
         whole = {"linger.ms": 500, "batch.size": 64 * MIB}  # what is sent at once comes as one batch
         bombers = [Producer(options | {"compression.type": codec, **whole}) for codec in CODECS[1:]]
         began = time.monotonic()
-        recent: list[hostile.Record] = []
         for number in range(records):
-            made = self._next(recent)
+            made = self._next()
             self.bent[made.bent] = self.bent.get(made.bent, 0) + 1
             self._send(self.random.choice(producers), made)
             if number % BOMBS_EVERY == BOMBS_EVERY // 2:
                 self._send_bomb(self.random.choice(bombers))
             if number % 10 == 9:
                 told(10)
-                time.sleep(max(0.0, began + number / HOSTILE_RATE - time.monotonic()))
+                time.sleep(max(0.0, began + number / (TIMES * self.rate) - time.monotonic()))
         for producer in (*producers, *bombers):
             assert producer.flush(60) == 0
         self.sent += records
 
-    def _next(self, recent: list[hostile.Record]) -> hostile.Record:
+    def _next(self) -> hostile.Record:
         """Make a record, or send one of the last again as it was."""
-        if recent and self.random.randrange(1000) < AGAIN_MILLE:
-            return self.random.choice(recent)._replace(bent="again")
+        if self.recent and self.random.randrange(1000) < AGAIN_MILLE:
+            return self.random.choice(self.recent)._replace(bent="again")
         made = hostile.record(self.random, HOSTILE, datetime.now(UTC))
-        recent.append(made)
-        del recent[:-50]
+        self.recent.append(made)
+        del self.recent[:-50]
         return made
 
     def _send(self, producer: Producer, made: hostile.Record) -> None:
@@ -162,4 +156,4 @@ class Field:
         self.sent += len(shape)
 
 
-__all__ = ["CALM", "HOSTILE", "Field", "Watched"]
+__all__ = ["CALM", "HOSTILE", "TIMES", "Field", "Watched"]

@@ -48,6 +48,6 @@ def test_whatever_hypothesis_draws_is_decided_as_the_oracle_does(random: Random)
 
 
 def test_real_workers_put_each_record_in_one_place_for_the_right_reason(tmp_path: Path) -> None:
-    outcome = fuzz(tmp_path, REAL, seed=1, told=lambda _: None, quiet_s=1.0)
+    outcome = fuzz(tmp_path, REAL, seed=1, told=lambda _: None, quiet_s=1.0, rate=60)
     assert not outcome.findings, "\n".join([f"{len(outcome.findings)}, of {outcome.ends}", *outcome.findings[:10]])
     assert min(outcome.ends[reason] for reason in ("enriched", "duplicate", "undecodable", "too_large", "bad_time", "bad_money")) > 0

@@ -112,20 +112,3 @@ def _judge_letter(found: Verdict, record: Published, letter: Entry) -> None:
         found.find("where it was", where, letter.headers)
     if not detail or IDENTITY.search(detail) or len(urlsafe_b64decode(_header(letter, "huiliu-topic-id") + "==")) != 16:
         found.find("detail", where, detail)
-
-
-def latencies(settings: Settings, brand: str, since_ms: int, until_ms: int) -> list[int]:
-    """Tell, sorted, how many ms passed between the broker's times of an event and of its enriched record."""
-    appended = {(one.partition, one.offset): one.appended_ms for one in read(settings, topics.events(brand))}
-    found = []
-    for entry in read(settings, topics.crm(brand)):
-        partition, _, offset = (dict(entry.headers).get("ce_huiliuorigin") or b"").partition(b":")
-        at = appended[int(partition), int(offset)] if offset else 0
-        if since_ms <= at < until_ms:
-            found.append(entry.appended_ms - at)
-    return sorted(found)
-
-
-def quantile(listed: list[int], share: float) -> int:
-    """Pick from what is sorted."""
-    return listed[int(len(listed) * share)]
