@@ -30,7 +30,7 @@ from agents.servers import start_kafka
 from agents.settings import Settings
 from benchmarks.cpu import used
 from benchmarks.scale import FULL, QUICK, SHORT, Scale
-from benchmarks.workload import MEMBERS, PAID, SEED, in_json, rule_sets
+from benchmarks.workload import MEMBERS, PAID, PAID_CAMPAIGN, SEED, in_json, rule_sets
 from deploy.demo.generator import Mix, Piece, street
 from deploy.demo.shops import SHOPS
 from schemas import topics
@@ -103,6 +103,7 @@ def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
                 crew.wait_until_ready()
                 processes |= {each.stage: each.process.pid for each in workers}
                 rewarded = street_.run(rates[0], seconds, settle_s, tell)
+            crew.wait_until_rewarded(shop.slug for shop in SHOPS)
             grants = _grants(settings, rewarded)
     return {
         "capacity_per_s": capacity, "rates": found, "targets_ms": TARGETS_MS, "seconds": seconds,
@@ -304,18 +305,17 @@ def _read_back(settings: Settings, names: Iterable[str]) -> Iterator[Message]:
 
 
 def _grants(settings: Settings, run: Run) -> dict[str, Any]:
-    """Tell how long after its trigger was due each grant of *run* was on the CRM's topic."""
+    """Tell how long after its trigger was due each grant of ``PAID_CAMPAIGN`` in *run* was on the CRM's topic."""
     brands = [shop.slug for shop in SHOPS]
     counted = {one.due for one in run.readings}
-    named = [msgspec.json.decode(message.value() or b"", type=Named) for message in _read_back(settings, map(topics.events, brands))]
-    due_of = {one.id: int(one.due) for one in named}
+    named = (msgspec.json.decode(message.value() or b"", type=Named) for message in _read_back(settings, map(topics.events, brands)))
+    due_of = {one.id: int(one.due) for one in named if int(one.due) in counted}
     took = []
     for message in _read_back(settings, map(topics.crm, brands)):
         if dict(message.headers() or ()).get("ce_type") == REWARD_GRANTED.encode():
             granted = msgspec.json.decode(message.value() or b"", type=RewardGranted)
-            due = due_of.get(granted.trigger, 0)  # of a tag that was entered the name stands there
-            if due in counted:
-                took.append(message.timestamp()[1] - due / 1e6)
+            if granted.trigger in due_of and granted.campaign.endswith(f"/{PAID_CAMPAIGN}"):
+                took.append(message.timestamp()[1] - due_of[granted.trigger] / 1e6)
     if not took:
         raise RuntimeError("no order was rewarded")
     return {"grants": len(took), **percentiles(took)}

@@ -32,14 +32,17 @@ MORE_TAGS: Final = (
 """What the demo's rule sets are filled up with: one of each kind."""
 
 
-PAID: Final = """\
-  paid:
+PAID_CAMPAIGN: Final = "paid"
+PAID: Final = (
+    f"  {PAID_CAMPAIGN}:\n"
+    """\
     state: live
     trigger: {event: order.paid}
     reward: {coupon: {value: "1.00", currency: CNY, valid_for: 7d}}
     once_per: order
     budget: {money: "1000000.00"}
 """
+)
 """A campaign that rewards every paid order, out of a budget that nobody empties."""
 
 

@@ -57,7 +57,8 @@ class Terms:
     tells the records whose fold raises.  *later* are the sets that took the
     place of their owners' first ones meanwhile.  *former* by brand; *cut* are
     brands whose CRM topic was deleted, and what it held with it.  *most*: of
-    how many records of a member and brand the member is recounted.
+    how many records of a member and brand the member is recounted.  *vouched*:
+    manifests were asked for after all of it.
     """
 
     since: Mapping[int, int] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Terms:
     former: Mapping[str, Former] = field(default_factory=dict)
     cut: frozenset[str] = frozenset()
     most: int = 1_000_000
+    vouched: bool = False
 
 
 PLAIN: Final = Terms()
@@ -142,9 +144,9 @@ def account(
     _compare_order(found)
     _compare_clocks(found)
     _compare_manifests(found)
-    _compare_duplicates(found)
+    _compare_stated(found)
     _compare_members(found, rules)
-    _compare_tags(found, rules, _tags_told(found))
+    _compare_tags(found, _tags_told(found))
     return found
 
 
@@ -332,25 +334,31 @@ def _compare_manifests(found: Account) -> None:
             chain, since = bytes(32), []
 
 
-def duplicates_stated(found: Account) -> Counter[str]:
-    """Add up, by brand, the duplicates that manifests state."""
-    stated = Counter[str]()
+def stated(found: Account, what: str) -> Counter[str]:
+    """Add up, by brand, the *duplicates* or *crashed* that manifests state."""
+    said = Counter[str]()
     for told in found.told:
         if told.type == "cn.huiliu.manifest.v1":
-            stated[told.brand] += told.value["duplicates"]
-    return stated
+            said[told.brand] += told.value[what]
+    return said
 
 
-def _compare_duplicates(found: Account) -> None:
-    """Manifests may not state more duplicates than there are; those that are not stated yet come with the next one."""
-    for brand, stated in duplicates_stated(found).items():
-        there = sum(verdict.place == DUPLICATE and verdict.record.brand == brand for verdict in found.verdicts)
-        if stated > there:
-            found.find(Kind.WRONG, "more duplicates are stated than there are", brand, stated, "of", there)
+def _compare_stated(found: Account) -> None:
+    """Manifests may not state more duplicates or crashes than there are; those that are not stated yet come with the next one."""
+    crashed, duplicates = Counter[str](), Counter[str]()
+    for verdict in found.verdicts:
+        duplicates[verdict.record.brand] += verdict.place == DUPLICATE
+        crashed[verdict.record.brand] += verdict.reason == "crashed"
+    for what, there in (("duplicates", duplicates), ("crashed", crashed)):
+        said = stated(found, what)
+        for brand in there.keys() | said.keys():
+            whole = found.terms.vouched and brand not in found.terms.cut
+            if said[brand] > there[brand] or (whole and said[brand] < there[brand]):
+                found.find(Kind.WRONG, f"manifests state {what} of", brand, said[brand], "expected", there[brand])
 
 
 def _compare_members(found: Account, rules: Sequence[Rules]) -> None:
-    """Hold the member in enriched records against the recount of the log up to each."""
+    """Hold the member in enriched records against the recount of the log up to each, and tags told against that of all of it."""
     chosen: dict[tuple[str, str], list[tuple[Probe, Told]]] = defaultdict(list)
     for verdict in found.verdicts:
         told = found.enriched.get(_origin(verdict.record))
@@ -358,11 +366,34 @@ def _compare_members(found: Account, rules: Sequence[Rules]) -> None:
             probe = Probe(told.brand, verdict.said.who, verdict.position, _ms(told.value["member"]["as_of"]))
             chosen[told.brand, told.member].append((probe, told))
     probes = {probe: told for listed in chosen.values() for probe, told in _spread(listed, found.terms.most)}
-    for changed, asked in _editions(found, probes).items():
-        for probe, expected in _recount(found, _standing(found, rules, changed), asked).items():
-            shown = _shown(probes[probe].value["member"])
-            if _plain(shown) != _plain(expected):
-                found.find(Kind.WRONG, "wrong member", probes[probe].origin, shown, "expected", expected)
+    asked, last = _editions(found, probes), frozenset(found.changes)
+    endings = _endings(found)
+    at_the_end = [probe for ending in endings.values() for probe in ending[1:]]
+    for changed in {*asked, last}:  # one recount answers whatever is asked under the same rules
+        shown = asked.get(changed, [])
+        answers = _recount(found, _standing(found, rules, changed), [*shown, *(at_the_end if changed == last else ())])
+        for probe in shown:
+            _compare_member(found, probes[probe], answers[probe])
+        if changed == last:
+            found.final = {who: Ending(key, answers[now], answers[before]) for who, (key, now, before) in endings.items()}
+
+
+def _compare_member(found: Account, told: Told, expected: Member) -> None:
+    shown = _shown(told.value["member"])
+    if _plain(shown) != _plain(expected):
+        found.find(Kind.WRONG, "wrong member", told.origin, shown, "expected", expected)
+
+
+def _endings(found: Account) -> dict[tuple[str, str], tuple[bytes, Probe, Probe]]:
+    """Ask of every member at the end, and a second before: a deadline of engagement is rounded up to the second."""
+    endings: dict[tuple[str, str], tuple[bytes, Probe, Probe]] = {}
+    for verdict in found.verdicts:
+        told = found.enriched.get(_origin(verdict.record))
+        if told is not None and verdict.said is not None and told.brand not in found.terms.cut:
+            clock_ms = found.clocks[told.sequence[0]]
+            now, before = (Probe(told.brand, verdict.said.who, len(found.verdicts), at) for at in (clock_ms, clock_ms - 1000))
+            endings[told.brand, told.member] = found.keys.get(_origin(verdict.record), b""), now, before
+    return endings
 
 
 def _spread(listed: Sequence[tuple[Probe, Told]], most: int) -> Sequence[tuple[Probe, Told]]:
@@ -427,27 +458,11 @@ def _tags_told(found: Account) -> dict[tuple[str, str], set[str]]:
     return held
 
 
-def _compare_tags(found: Account, rules: Sequence[Rules], held: dict[tuple[str, str], set[str]]) -> None:
-    """Hold what entries and exits add up to against the recount at the end.
-
-    A deadline of engagement is rounded up to the second, so the last second
-    may say either.
-    """
-    known: dict[Probe, tuple[str, str]] = {}
-    keys: dict[tuple[str, str], bytes] = {}
-    seconds: dict[Probe, Probe] = {}
-    for verdict in found.verdicts:
-        told = found.enriched.get(_origin(verdict.record))
-        if told is not None and verdict.said is not None and told.brand not in found.terms.cut:
-            clock_ms = found.clocks[told.sequence[0]]
-            now, before = (Probe(told.brand, verdict.said.who, len(found.verdicts), at) for at in (clock_ms, clock_ms - 1000))
-            known[now], seconds[now] = (told.brand, told.member), before
-            keys[told.brand, told.member] = found.keys.get(_origin(verdict.record), b"")
-    at_the_end = _recount(found, _standing(found, rules, found.changes), [*known, *seconds.values()])
-    for now, key in known.items():
-        found.final[key] = Ending(keys[key], at_the_end[now], at_the_end[seconds[now]])
-        if held[key] not in (set(at_the_end[now].tags), set(at_the_end[seconds[now]].tags)):
-            found.find(Kind.WRONG, "wrong tags at the end", key, sorted(held[key]), "expected", at_the_end[now].tags)
+def _compare_tags(found: Account, held: dict[tuple[str, str], set[str]]) -> None:
+    """Hold what entries and exits add up to against the recount at the end, in whose last second either may stand."""
+    for who, ending in found.final.items():
+        if held[who] not in (set(ending.now.tags), set(ending.second_before.tags)):
+            found.find(Kind.WRONG, "wrong tags at the end", who, sorted(held[who]), "expected", ending.now.tags)
 
 
 def _ms(text: str) -> int:

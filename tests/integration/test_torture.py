@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+LIMIT_S = 600  # each run has limits of its own
+
 
 def _torture(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "tests.torture", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
 FAULTS = ("kill members", "kill intake", "SIGTERM members", "churn", "point after commit:5 members")

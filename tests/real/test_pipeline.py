@@ -18,7 +18,7 @@ from schemas import envelope, topics
 from schemas.brands import Registration
 from schemas.rules import RuleSet
 from streams.rules_check import check
-from tests.integration.account import Account, account, duplicates_stated
+from tests.integration.account import Account, account, stated
 from tests.integration.crew import Crew, eventually
 from tests.oracle import rules as oracle_rules
 from tests.real.adapters import Sent, records
@@ -35,7 +35,7 @@ def test_every_record_has_its_place_and_every_member_equals_the_recount(data_fol
     ends = sum(found.ends.values(), Counter[str]())
     assert ends.total() == len(sent)
     assert set(ends) == {"enriched", "dead-letter", "duplicate"}
-    assert duplicates_stated(found).total() == ends["duplicate"]
+    assert stated(found, "duplicates").total() == ends["duplicate"]
     assert sum(one.lines for one in sent) == 84_711
     assert sum("tag" in told.value for told in found.told) > 1_000
 

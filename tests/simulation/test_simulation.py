@@ -29,7 +29,7 @@ def test_a_failure_is_cut_down_to_a_shorter_one_and_repeats() -> None:
     mutant = campaign.named("from the group's offset")
     seed = campaign.hunt(mutant.name, 0, ENOUGH).seed
     assert seed is not None
-    whole, short = attempt(Draws(seed), mutant.parts), shrink(seed, mutant.parts, tries=300)
+    whole, short = attempt(Draws(seed), mutant.parts), shrink(seed, mutant.parts, tries=100)
     assert whole is not None
     assert len(short.trace) < len(whole.trace)
     again = attempt(Draws(seed, short.script), mutant.parts)

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -56,11 +56,11 @@ class Faults:
                 said, _, stage = fault.name.removeprefix(HALT).rpartition(" ")
                 self._halting += self.crew.start(stage, **{ENV: HALT + said})
         self.armed += self._halting
-        eventually(lambda: self._are_at_work(self.armed), "a worker that is to stop by itself is at work")
+        eventually(self._are_at_work, "a worker that is to stop by itself is at work")
 
-    def _are_at_work(self, workers: Sequence[Worker]) -> bool:
+    def _are_at_work(self) -> bool:
         self.tend()
-        return all(worker.process.poll() is not None or _is_stopped(worker) or worker.ready() for worker in workers)
+        return all(worker.process.poll() is not None or _is_stopped(worker) or worker.ready() for worker in self.armed)
 
     def do(self, fault: Fault) -> None:
         """Begin *fault*, which is none of those that ``arm`` has seen to."""

@@ -5,13 +5,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 
 import redis
+from confluent_kafka import Producer
 
 from agents import admin, clients
 from agents.serving_rebuild import rebuild
@@ -179,7 +181,9 @@ class Series:
         finally:
             sampler.stop()
         durable, kept = judge.read_changelog(self.settings, changelog_since), money.read(self.settings, slugs)
-        found = self._judge(plan, Terms(since, began_ms, _crashing, self._later(faults), former, frozenset(faults.cut), PROBES))
+        found = self._judge(
+            plan, Terms(since, began_ms, _crashing, self._later(faults), former, frozenset(faults.cut), PROBES, vouched=drained)
+        )
         judge.compare_durable(found, durable)
         money.compare(found, kept)
         judge.compare_samples(found, sampler.samples, durable.markers)
@@ -261,10 +265,18 @@ class Series:
         return bool(admin.ensure(self.settings, [topic]))
 
     def _settle(self, sampler: Sampler, faults: Faults) -> bool:
-        """Wait until nothing is left to do, let the ticks end, and wait again: the clock stands."""
+        """Wait until all is folded, let the ticks end, have all vouched for, and wait again: the clock stands."""
         drained = sampler.wait_until_drained(SETTLE_S, faults.tend)
         self.crew.stop("control", fenced=True)  # one that was frozen may find out only now
+        self._ask_for_manifests()
         return drained and sampler.wait_until_at_rest(SETTLE_S, faults.tend)
+
+    def _ask_for_manifests(self) -> None:
+        """Ask as a worker does that stops."""
+        producer = Producer(clients.librdkafka(self.settings))
+        for partition in range(self.settings.partitions):
+            producer.produce(topics.MEMBERS, envelope.encode(envelope.ManifestRequest()), partition=partition)
+        assert not producer.flush(SETTLE_S), "manifests could not be asked for"
 
     def _serve_again(self) -> None:
         """Do what an operator does when the serving copy says that it is stale."""
@@ -277,7 +289,10 @@ class Series:
         return [oracle_rules.read(text) for text in faults.later.values()]
 
     def _judge(self, plan: Plan, terms: Terms) -> Account:
-        sets = [oracle_rules.read(text) for text in (ALLIANCE, *(self.rules[shop.slug] for shop in plan.shops))]
+        sets = [
+            _rules_to_judge_by("alliance"),
+            *(replace(_rules_to_judge_by(shop.slug.rpartition("-")[0]), owner=shop.slug) for shop in plan.shops),
+        ]
         return account(self.settings, [shop.slug for shop in plan.shops], sets, terms, lambda: self.crew.start("control"))
 
     def keep_logs(self, folder: Path) -> None:
@@ -295,6 +310,12 @@ def _rules_of(slug: str) -> str:
     name = slug.rpartition("-")[0]
     text = (RULES / f"{name}.yaml").read_text().replace(f"brand: {name}", f"brand: {slug}")
     return text.replace("\ncampaigns:\n", f"\ncampaigns:\n{money.CAMPAIGNS}")
+
+
+@cache
+def _rules_to_judge_by(name: str) -> oracle_rules.Rules:
+    """Read the rules of a kind of shop as the oracle does: once, for it takes a second."""
+    return oracle_rules.read(ALLIANCE if name == "alliance" else _rules_of(f"{name}-0"))
 
 
 def scratch() -> Path:
