@@ -256,12 +256,16 @@ class Engine(faust.Service):
                 await self.report()
 
     async def report(self) -> None:
-        """Tell lag monitors what is durable; never read back by a stage with a table."""
-        owned = {place: at for place, at in self.committer.unreported.items() if place in self.ledger.pipelines}
-        self.committer.unreported.clear()
+        """Tell lag monitors what is durable; never read back by a stage with a table.
+
+        What the group does not take, as while it forms anew, is told again.
+        """
+        unreported = self.committer.unreported
+        owned = {place: at for place, at in unreported.items() if place in self.ledger.pipelines}
+        unreported.clear()
         positions = {place: Position(at) for place, at in self.backend.positions(owned).items()}
-        if positions:
-            await cast(Consumer, self.app.consumer).report(positions)
+        if positions and not await cast(Consumer, self.app.consumer).report(positions):
+            unreported.update({place: at for place, at in owned.items() if place not in unreported})
 
     # -- ends
 

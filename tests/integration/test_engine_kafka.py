@@ -85,3 +85,21 @@ def test_a_stop_ends_in_time_though_a_thread_waits_for_an_answer(cluster: ToyClu
     cluster.start("--stuck")
     cluster.wait_until_durable()
     assert cluster.stop_all() == [0]
+
+
+def test_what_the_group_refused_to_note_is_told_again(cluster: ToyCluster) -> None:
+    """A member that was put out learns so with a report, mostly, and keeps its partitions: nothing more may come in them."""
+
+    def is_told() -> bool:
+        return cluster.told() == cluster.positions()
+
+    cluster.start("--session", "30")
+    cluster.publish(500)
+    cluster.wait_until_durable()
+    for _ in range(2):
+        wait_until(is_told, 20, lambda: f"told {cluster.told()}, positions {cluster.positions()}")
+        cluster.put_out()
+        cluster.publish(500)
+        cluster.wait_until_durable()
+    wait_until(is_told, 20, lambda: f"told {cluster.told()}, positions {cluster.positions()}")
+    cluster.judge()

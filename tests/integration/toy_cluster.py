@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from kafka import KafkaAdminClient
+from kafka.admin import MemberToRemove
 
 from agents.engine.takeover import MARKER, unpack
 from schemas.fold import STAMP
@@ -94,6 +96,23 @@ class ToyCluster:
         """Wait until all that was published is folded and durable."""
         ends = [len(records) for records in self.inputs()]
         wait_until(lambda: self.positions() == ends, seconds, lambda: f"positions {self.positions()}, ends {ends}")
+
+    def put_out(self) -> None:
+        """Put every member out of the group, as the broker does with one unheard of; it learns that with its next request."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        members = admin.describe_consumer_groups([self.name])[self.name].result().members
+        remover = KafkaAdminClient(bootstrap_servers=self.servers)
+        try:
+            remover.remove_group_members(self.name, [MemberToRemove(one.member_id) for one in members])
+        finally:
+            remover.close()
+
+    def told(self) -> list[int]:
+        """Read each partition's position as the group was told of it."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        asked = ConsumerGroupTopicPartitions(self.name, [TopicPartition(self.source, each) for each in range(PARTITIONS)])
+        found = admin.list_consumer_group_offsets([asked])[self.name].result().topic_partitions
+        return [max(0, each.offset) for each in found]
 
     def inputs(self) -> list[list[Message]]:
         """Read the input, by partition."""
