@@ -190,7 +190,8 @@ class Series:
         judge.compare_served(found, self.ground.redis.url)
         took_s = judge.recovery_s(sampler.samples, faults.began)
         if not drained:
-            found.find(Kind.LOST, f"not all was folded within {SETTLE_S:.0f} s after the last fault")
+            left = sampler.samples[-1].left if sampler.samples else "unknown"
+            found.find(Kind.LOST, f"not all was folded within {SETTLE_S:.0f} s after the last fault; left", left)
         elif took_s > judge.RECOVERED_S:
             found.find(Kind.WRONG, f"recovery took {took_s:.1f} s")
         if sum(count.total() for count in found.ends.values()) != records:

@@ -53,10 +53,11 @@ class Sample:
     received: Offsets
 
     @property
-    def at_rest(self) -> bool:
-        """Tell whether nothing was left to do: what a stage has committed, it has told the others, and they had committed that."""
+    def left(self) -> dict[Place, int]:
+        """Count what was left to do: what a stage has committed, it has told the others, and they had committed that."""
         pairs = (self.intake, self.events), (self.members, self.internal), (self.others, self.told)
-        return not any(behind(commits, ends) for commits, ends in pairs)
+        lags = ((place, end - commits.get(place, 0)) for commits, ends in pairs for place, end in ends.items())
+        return {place: lag for place, lag in lags if lag > 0}
 
 
 def behind(commits: Offsets, ends: Offsets) -> int:
@@ -119,7 +120,7 @@ class Sampler:
             if self._failed is not None:
                 raise self._failed
             latest = self.samples[-1] if self.samples else None
-            if latest is not None and latest.at_s > began and latest.at_rest:
+            if latest is not None and latest.at_s > began and not latest.left:
                 return True
             self._ended.wait(EVERY_S / 2)
         return False
