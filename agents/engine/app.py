@@ -101,7 +101,12 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
     app.topics.add(topic)
     channel = BatchChannel(app)
     app.engine = Engine(
-        app, _backend(app, cluster, options, observer), cast(Callable[[Sequence[Work]], Awaitable[None]], channel.put), options, observer
+        app,
+        _backend(app, cluster, options, observer),
+        cluster,
+        cast(Callable[[Sequence[Work]], Awaitable[None]], channel.put),
+        options,
+        observer,
     )
     app.watch = Watch(app.engine, cluster)
     if isinstance(stage, StatelessStage):

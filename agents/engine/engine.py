@@ -8,7 +8,7 @@ Source: DESIGN 4.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -16,6 +16,7 @@ import faust
 from aiokafka.errors import OffsetOutOfRangeError
 
 from agents.engine.backend import Backend, Lost, Overtaken
+from agents.engine.cluster import Cluster
 from agents.engine.committer import Committer
 from agents.engine.fetched import Run
 from agents.engine.group import Consumer, Position
@@ -57,9 +58,15 @@ class Engine(faust.Service):
     """
 
     def __init__(
-        self, app: "EngineApp", backend: Backend, put: Callable[[Sequence[Work]], Awaitable[None]], options: Options, observer: Observer
+        self,
+        app: "EngineApp",
+        backend: Backend,
+        cluster: Cluster,
+        put: Callable[[Sequence[Work]], Awaitable[None]],
+        options: Options,
+        observer: Observer,
     ) -> None:
-        self.app, self.backend, self.put, self.options, self.observer = app, backend, put, options, observer
+        self.app, self.backend, self.cluster, self.put, self.options, self.observer = app, backend, cluster, put, options, observer
         self.ledger = Ledger()
         self.reader = Reader(options, app.conf.id)
         self.writer = Writer(options.servers, app.fence, Linger(options.short_linger_ms, options.long_linger_ms), self.fail)
@@ -140,10 +147,22 @@ class Engine(faust.Service):
             plan = self.ledger.assigned(active)
             self.committer.lose(plan.lost)
             try:
-                await self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept})
+                stale = await self.stale({place.topic for place in plan.kept})
+                self.committer.lose(stale)
+                await self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept if place not in stale})
             except Lost:
                 self.committer.lose(plan.kept)
-            await self._take_over(plan.new, rebalance)
+            except Exception as bug:  # noqa: BLE001 - whether what is kept is still what it was is not known
+                self.fail(bug)
+                return
+            await self._take_over([*plan.new, *stale], rebalance)
+
+    async def stale(self, names: Collection[str]) -> list[Place]:
+        """Find the places of the topics *names* that are another topic's by now: it was deleted and made again."""
+        self.reader.doubted.difference_update(names)
+        topics = await self.cluster.topics(names)
+        self.reader.doubted.update(set(names) - topics.keys())
+        return self.backend.stale({name: topic.id for name, topic in topics.items()})
 
     async def take_again(self, places: list[Place]) -> None:
         """Take those of *places* that are still ours over again: their logs are not what they were."""
@@ -188,8 +207,13 @@ class Engine(faust.Service):
             try:
                 async with self._fetching:
                     found = await self.reader.read()
+                doubted = self.reader.doubted.intersection(place.topic for place in found)
+                if doubted and (stale := await self.stale(doubted)):
+                    await self.take_again(stale)
+                    continue
             except OffsetOutOfRangeError as gone:
-                await self.take_again([Place(*at) for at in gone.args[0]])
+                topics = {topic for topic, _ in gone.args[0]}
+                await self.take_again([place for place in self.ledger.pipelines if place.topic in topics])
                 continue
             except Exception as bug:  # noqa: BLE001 - a log that can't be read ends the worker
                 if generation == self.ledger.generation and not self.should_stop:

@@ -7,6 +7,7 @@ Source: DESIGN 4 (reader).
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError
@@ -20,12 +21,17 @@ WAIT_MS = 200
 
 
 class Reader:
-    """Reads the places that it was given, from where it was told."""
+    """Reads the places that it was given, from where it was told.
+
+    *doubted* are topics that may have been made again: a position of the former
+    one would pass over the beginning.  Whoever looks at a topic's id takes it out.
+    """
 
     def __init__(self, options: Options, client_id: str) -> None:
         self._options = options
         self._client_id = client_id
         self._consumer: AIOKafkaConsumer | None = None
+        self.doubted: set[str] = set()
 
     async def start(self) -> None:
         """Connect."""
@@ -43,6 +49,19 @@ class Reader:
             metadata_max_age_ms=int(self._options.refresh_s * 1000),
         )
         await self._consumer.start()
+        self._doubt_what_is_looked_up(self._consumer._client)  # noqa: SLF001 - there is no hook for it
+
+    def _doubt_what_is_looked_up(self, client: Any) -> None:
+        """Doubt whenever aiokafka looks the topics up anew: it does where a fetch was refused because a topic was not there."""
+        look_up = client.force_metadata_update
+
+        def doubting() -> Any:
+            topics = {at.topic for at in self._running.assignment()}
+            missing = {topic for topic in topics if not client.cluster.partitions_for_topic(topic)}
+            self.doubted |= missing or topics
+            return look_up()
+
+        client.force_metadata_update = doubting
 
     async def stop(self) -> None:
         """Disconnect."""

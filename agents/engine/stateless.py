@@ -18,6 +18,10 @@ from agents.engine.standing import Committed, SetAside, doubtful, resume, write
 from schemas.fold import Record
 
 
+class MadeAgain(Exception):
+    """A topic was made again while some of its partitions were taken over: the others' positions are the former one's."""
+
+
 class Group(Protocol):
     """The group's commits, as its member may read and make them."""
 
@@ -40,6 +44,8 @@ class StatelessBackend:
     async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
         """Go on where the group stopped, and say so in its own words first: from then on the stop is not clean."""
         topics, ends, commits = await self._look(places)
+        if left := self.stale({name: topic.id for name, topic in topics.items()}):
+            raise MadeAgain(f"{left[0].topic}: made again while partition {left[0].partition} was kept")
         starts: dict[Place, Start] = {}
         for place, (begin, end) in ends.items():
             topic_id = topics[place.topic].id

@@ -83,8 +83,7 @@ class Watch(faust.Service):
         self._since = None
         places = list(engine.ledger.pipelines)
         topics = await self._cluster.topics({place.topic for place in places})
-        stale = engine.backend.stale({name: topic.id for name, topic in topics.items()})
-        if stale:
+        if stale := engine.backend.stale({name: topic.id for name, topic in topics.items()}):
             await engine.take_again(stale)
             return
         await self._measure([place for place in places if place.topic in topics])

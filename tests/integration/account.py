@@ -269,7 +269,9 @@ def _compare_places(found: Account) -> None:
         unknown = place == DUPLICATE and verdict.place == ENRICHED and record.brand in found.terms.cut
         if (place, reason) != (verdict.place, verdict.reason) and not unknown:
             kind = Kind.LOST if place == DUPLICATE else Kind.TWICE if verdict.place == DUPLICATE else Kind.WRONG
-            found.find(kind, "wrong place", origin, place, reason, "expected", verdict.place, verdict.reason, (record.value or b"")[:300])
+            inside = found.inside.get(origin, "nowhere")
+            came, due = (place, reason), (verdict.place, verdict.reason)
+            found.find(kind, "wrong place", origin, came, "expected", due, "inside", inside, (record.value or b"")[:300])
         found.ends.setdefault(record.brand, Counter())[place] += 1
         if letter:
             _compare_letter(found, record, letter)

@@ -50,9 +50,28 @@ class EchoCluster:
             producer.produce(topic, value, b"key", number % 2)
         assert producer.flush(20) == 0
 
-    def start(self, routing: str = "r1") -> "subprocess.Popen[str]":
+    def fill(self, topic: str, counts: tuple[int, ...]) -> None:
+        """Publish so many records to each partition."""
+        producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 50})
+        for partition, count in enumerate(counts):
+            for number in range(count):
+                producer.produce(topic, b"%d" % number, b"key", partition)
+        assert producer.flush(20) == 0
+
+    def offsets(self) -> dict[tuple[str, str, int], list[int]]:
+        """Which offsets came, in the order in which they came first, by topic, topic id and partition."""
+        found: dict[tuple[str, str, int], list[int]] = {}
+        for message in read_all(self.servers, self.output):
+            headers = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[str-unpack, arg-type]
+            topic, topic_id, partition, offset = headers["origin"].decode().split()
+            came = found.setdefault((topic, topic_id, int(partition)), [])
+            if int(offset) not in came:
+                came.append(int(offset))
+        return found
+
+    def start(self, routing: str = "r1", *options: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "tests.shell.echo_worker", "--servers", self.servers, "--app", self.name, "--anchor", self.anchor]
-        command += ["--sources", str(self.sources), "--output", self.output, "--data", str(self.folder), "--routing", routing]
+        command += ["--sources", str(self.sources), "--output", self.output, "--data", str(self.folder), "--routing", routing, *options]
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.workers.append(worker)
         return worker
@@ -138,6 +157,34 @@ def test_a_topic_made_again_is_read_from_its_beginning_as_a_new_origin(echo: Ech
     echo.publish(topic, values(40, 100))
     came = echo.wait_for(160)
     assert Counter(came) == Counter((b"read", value) for value in [*values(140), *values(20, 500)])
+
+
+def hold_while_made_again(echo: EchoCluster, former: tuple[int, int]) -> None:
+    """Make a topic again while the worker stands still; each record must come once, and those of a partition in order.
+
+    The worker does not look at the ids of its topics by the clock.
+    """
+    topic = echo.make(f"{echo.name}-topic")
+    echo.read_from(topic)
+    echo.fill(topic, former)
+    worker = echo.start("r1", "--refresh", "300")
+    echo.wait_for(sum(former))
+    worker.send_signal(signal.SIGSTOP)
+    echo.remove(topic)
+    echo.make(topic)
+    echo.fill(topic, (20, 20))
+    worker.send_signal(signal.SIGCONT)
+    echo.wait_for(sum(former) + 40)
+    came = sorted(echo.offsets().values())
+    assert came == sorted(list(range(count)) for count in (*former, 20, 20))
+
+
+def test_a_topic_made_again_that_is_longer_than_the_former_was_is_read_from_its_beginning(echo: EchoCluster) -> None:
+    hold_while_made_again(echo, (2, 2))
+
+
+def test_a_topic_made_again_whose_former_position_is_refused_in_one_partition_is_read_anew_in_all(echo: EchoCluster) -> None:
+    hold_while_made_again(echo, (50, 2))
 
 
 def test_a_topic_that_is_deleted_holds_no_other_up(echo: EchoCluster) -> None:

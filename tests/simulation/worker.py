@@ -12,7 +12,7 @@ from agents.engine.group import Position
 from agents.engine.keyed import contents
 from agents.engine.ledger import Ledger
 from agents.engine.pipeline import Batch, Pipeline, Place, Transaction
-from agents.engine.stateless import StatelessBackend
+from agents.engine.stateless import MadeAgain, StatelessBackend
 from agents.engine.takeover import Answer, CannotStart, Marker, Request, Taken, take_over
 from schemas.effects import Effect
 from schemas.fold import Folded, PartitionFold, Record
@@ -124,11 +124,14 @@ class Worker:
             return
         plan = self.ledger.assigned(places)
         self._lose(plan.lost)
+        stale = [place for place in plan.kept if self.backend.is_stale(place, self.kafka.topics[place.topic].id)]
+        self._lose(stale)
+        yield
         try:
-            yield from self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept})
+            yield from self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept if place not in stale})
         except Lost:
             self._lose(plan.kept)
-        yield from self._take_over(plan.new, self._standing(rebalance))
+        yield from self._take_over([*plan.new, *stale], self._standing(rebalance))
 
     def _overtaken(self, places: list[Place]) -> None:
         """What was another's in between is not kept, even if it comes back."""
@@ -151,6 +154,8 @@ class Worker:
             if rebalance == self.rebalances:
                 raise Refused("overtaken") from moved
             return
+        except MadeAgain as again:
+            raise Refused("made again") from again
         for place, start in starts.items():
             self.note("has taken over", place, "at", start.position)
             self.ledger.opened(place, start.position, start.clock_ms)
