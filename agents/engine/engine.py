@@ -149,7 +149,8 @@ class Engine(faust.Service):
             try:
                 stale = await self.stale({place.topic for place in plan.kept})
                 self.committer.lose(stale)
-                await self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept if place not in stale})
+                owned = self.ledger.pipelines
+                await self.backend.kept({place: owned[place].durable for place in plan.kept if place in owned})
             except Lost:
                 self.committer.lose(plan.kept)
             except Exception as bug:  # noqa: BLE001 - whether what is kept is still what it was is not known

@@ -128,7 +128,8 @@ class Worker:
         self._lose(stale)
         yield
         try:
-            yield from self.backend.kept({place: self.ledger.pipelines[place].durable for place in plan.kept if place not in stale})
+            owned = self.ledger.pipelines
+            yield from self.backend.kept({place: owned[place].durable for place in plan.kept if place in owned})
         except Lost:
             self._lose(plan.kept)
         yield from self._take_over([*plan.new, *stale], self._standing(rebalance))
