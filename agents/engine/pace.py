@@ -34,10 +34,10 @@ class Fetcher(fetcher.Fetcher):  # type: ignore[misc]
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         try:
             await asyncio.sleep(max(0.0, self._next_at.get(node_id, 0.0) - monotonic()))
-        except asyncio.CancelledError:  # as aiokafka has it: nobody wants the answer any more
+            self._next_at[node_id] = monotonic() + PACE_MS / 1000
+            return await super()._proc_fetch_request(assignment, node_id, request)
+        except asyncio.CancelledError:  # nobody wants the answer; aiokafka lets it through after an error, and its close ends there
             return False
-        self._next_at[node_id] = monotonic() + PACE_MS / 1000
-        return await super()._proc_fetch_request(assignment, node_id, request)
 
 
 def install() -> None:

@@ -157,7 +157,8 @@ class Crew:
             worker.ask_to_stop()
         for worker in stopping:
             status = worker.stopped()
-            fine = status in (0, -signal.SIGTERM) or (fenced and status == CANNOT_RUN and "Fenced" in worker.last_lines())
+            found_out = fenced and status == CANNOT_RUN and "Fenced" in worker.log.read_text(errors="replace")
+            fine = found_out or status in (0, -signal.SIGTERM)
             assert fine, f"{stage} did not stop well, with {status}:\n{worker.last_lines()}"
 
     def wait_until_drained(self, brands: Iterable[str], seconds: float = READY_S) -> None:

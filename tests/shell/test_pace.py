@@ -67,6 +67,23 @@ def test_a_fetch_that_is_called_off_while_it_waits_has_nothing_new(upstream: Ups
     assert len(upstream.asked) == 1
 
 
+def test_a_fetch_that_is_called_off_while_aiokafka_backs_off_has_nothing_new_either(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def back_off(*_: object) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    async def call_off() -> bool:
+        waiting = asyncio.ensure_future(upstream.fetch(1))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        return await waiting
+
+    monkeypatch.setattr(fetcher.Fetcher, "_proc_fetch_request", back_off)
+    assert asyncio.run(call_off()) is False
+
+
 def test_only_a_fetch_of_every_partition_may_be_kept_by_the_broker_for_long(upstream: Upstream) -> None:
     upstream.ask_with({})
     upstream.ask_with({TopicPartition("in", 3): "records"})
