@@ -52,7 +52,7 @@ class Reader:
         self._doubt_what_is_looked_up(self._consumer._client)  # noqa: SLF001 - there is no hook for it
 
     def _doubt_what_is_looked_up(self, client: Any) -> None:
-        """Doubt whenever aiokafka looks the topics up anew: it does where a fetch was refused because a topic was not there."""
+        """Doubt whenever topics are looked up anew: where a fetch was refused because one was not there, and after a pause."""
         look_up = client.force_metadata_update
 
         def doubting() -> Any:

@@ -170,6 +170,7 @@ def hold_while_made_again(echo: EchoCluster, former: tuple[int, int]) -> None:
     worker = echo.start("r1", "--refresh", "300")
     echo.wait_for(sum(former))
     worker.send_signal(signal.SIGSTOP)
+    time.sleep(0.4)  # longer than a broker keeps a question: nobody is told that the topic goes
     echo.remove(topic)
     echo.make(topic)
     echo.fill(topic, (20, 20))

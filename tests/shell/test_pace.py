@@ -7,7 +7,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
-from agents.engine.pace import BUSY_WAIT_MS, IDLE_WAIT_MS, PACE_MS, Fetcher
+from agents.engine.pace import BUSY_WAIT_MS, IDLE_WAIT_MS, PACE_MS, PAUSE_S, Fetcher
 
 
 class Upstream:
@@ -20,6 +20,11 @@ class Upstream:
         monkeypatch.setattr(fetcher.Fetcher, "_proc_fetch_request", self.send)
         monkeypatch.setattr(fetcher.Fetcher, "_get_actions_per_node", self.plan)
         self.fetcher = Fetcher()
+        self.fetcher._client = self  # noqa: SLF001 - aiokafka's
+        self.looked_up = 0
+
+    def force_metadata_update(self) -> None:
+        self.looked_up += 1
 
     async def send(self, _: object, node_id: int, __: object) -> bool:
         self.asked.append((node_id, monotonic()))
@@ -82,6 +87,18 @@ def test_a_fetch_that_is_called_off_while_aiokafka_backs_off_has_nothing_new_eit
 
     monkeypatch.setattr(fetcher.Fetcher, "_proc_fetch_request", back_off)
     assert asyncio.run(call_off()) is False
+
+
+def test_topics_are_looked_up_anew_after_a_pause(upstream: Upstream) -> None:
+    async def fetch() -> None:
+        await upstream.fetch(1)
+        await upstream.fetch(1)
+        assert not upstream.looked_up
+        await asyncio.sleep(PAUSE_S + 0.1)
+        await upstream.fetch(1)
+
+    asyncio.run(fetch())
+    assert upstream.looked_up == 1
 
 
 def test_only_a_fetch_of_every_partition_may_be_kept_by_the_broker_for_long(upstream: Upstream) -> None:

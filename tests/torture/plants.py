@@ -99,7 +99,7 @@ def _() -> None:
     put(engine.Engine, "fold", fold)
 
 
-@bug("position outside the transaction", *[f"point after commit:{nth} members" for nth in (5, 7, 9)])
+@bug("position outside the transaction", *[f"point after commit:{nth} members" for nth in (1, 2, 3)])
 def _() -> None:
     commit = KeyedBackend._commit  # noqa: SLF001
 
