@@ -108,7 +108,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         options,
         observer,
     )
-    app.watch = Watch(app.engine, cluster)
+    app.watch = Watch(app.engine)
     if isinstance(stage, StatelessStage):
         app.subscription = Subscription(app, topic, stage, cluster, options.refresh_s)
     _wire(app, channel)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from agents.engine.cluster import Topic
 from agents.engine.pipeline import Pipeline, Place, States, Transaction
 from schemas.effects import Effect
 from schemas.fold import Record
@@ -48,8 +49,8 @@ class Backend(Protocol):
     async def settled(self, durable: dict[Place, int]) -> None:
         """Reading has stopped, and all that was folded is durable at these positions.  Raises ``Lost``."""
 
-    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
-        """Find the places whose topic is another by now; raises ``CannotStart`` where that ends the worker."""
+    def stale(self, found: Mapping[str, Topic]) -> list[Place]:
+        """Find the places whose topic is another by now, *found* being those that are there; ``CannotStart`` where that ends the worker."""
 
     def fold(self, place: Place, records: Sequence[Record]) -> Done:
         """Fold *records*; raises only for a bug that no record can be blamed for."""

@@ -163,7 +163,7 @@ class Engine(faust.Service):
         self.reader.doubted.difference_update(names)
         topics = await self.cluster.topics(names)
         self.reader.doubted.update(set(names) - topics.keys())
-        return self.backend.stale({name: topic.id for name, topic in topics.items()})
+        return self.backend.stale(topics)
 
     async def take_again(self, places: list[Place]) -> None:
         """Take those of *places* that are still ours over again: their logs are not what they were."""

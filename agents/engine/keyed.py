@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from agents.engine.backend import Done, Lost, Overtaken, Start
 from agents.engine.changelog import Changelog
-from agents.engine.cluster import Cluster
+from agents.engine.cluster import Cluster, Topic
 from agents.engine.folding import fold_batch
 from agents.engine.observer import Observer
 from agents.engine.pipeline import Pipeline, Place, Transaction
@@ -159,15 +159,15 @@ class KeyedBackend:
     async def settled(self, durable: dict[Place, int]) -> None:
         """Add nothing: the last transaction says it all."""
 
-    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
+    def stale(self, found: Mapping[str, Topic]) -> list[Place]:
         """Refuse to go on when the input was made again under the states."""
         topic = self._stage.topic
         now = found.get(topic)
         for partition, table in self.tables.items():
             was = table.marker.topic_id
-            if now is not None and now != was:
+            if now is not None and now.id != was:
                 raise CannotStart(
-                    f"{topic} [{partition}]: the states belong to the topic with id {was.hex()}, found {now.hex()}; {REBUILD}"
+                    f"{topic} [{partition}]: the states belong to the topic with id {was.hex()}, found {now.id.hex()}; {REBUILD}"
                 )
         return []
 

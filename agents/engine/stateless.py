@@ -44,7 +44,7 @@ class StatelessBackend:
     async def take_over(self, places: Sequence[Place], goes_on: Callable[[], bool]) -> dict[Place, Start]:
         """Go on where the group stopped, and say so in its own words first: from then on the stop is not clean."""
         topics, ends, commits = await self._look(places)
-        if left := self.stale({name: topic.id for name, topic in topics.items()}):
+        if left := self.stale(topics):
             raise MadeAgain(f"{left[0].topic}: made again while partition {left[0].partition} was kept")
         starts: dict[Place, Start] = {}
         for place, (begin, end) in ends.items():
@@ -119,9 +119,9 @@ class StatelessBackend:
         self._topic_ids.pop(place, None)
         self._doubtful.pop(place, None)
 
-    def stale(self, found: Mapping[str, bytes]) -> list[Place]:
-        """Find the places whose topic was made again: *found* are the ids of the topics that are there now."""
-        return [place for place, topic_id in self._topic_ids.items() if found.get(place.topic, topic_id) != topic_id]
+    def stale(self, found: Mapping[str, Topic]) -> list[Place]:
+        """Find the places whose topic was made again: *found* are the topics that are there now."""
+        return [place for place, topic_id in self._topic_ids.items() if place.topic in found and found[place.topic].id != topic_id]
 
     def positions(self, durable: dict[Place, int]) -> dict[Place, int]:  # noqa: ARG002 - lag monitors see the commits themselves
         """Tell lag monitors nothing more: the commits are there for all to see."""

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import faust
 
-from agents.engine.cluster import Cluster
 from agents.engine.engine import Engine
 from agents.engine.fence import Fenced, boot_s
 from agents.engine.pipeline import Place
@@ -33,10 +32,10 @@ class Progress(NamedTuple):
 
 
 class Watch(faust.Service):
-    """Looks after *engine* with *cluster*'s eyes."""
+    """Looks after *engine*."""
 
-    def __init__(self, engine: Engine, cluster: Cluster) -> None:
-        self._engine, self._cluster = engine, cluster
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._cluster = engine, engine.cluster
         self._progress: dict[Place, Progress] = {}
         self._open: bool | None = None
         self._waiting: set[str] = set()
@@ -83,7 +82,7 @@ class Watch(faust.Service):
         self._since = None
         places = list(engine.ledger.pipelines)
         topics = await self._cluster.topics({place.topic for place in places})
-        if stale := engine.backend.stale({name: topic.id for name, topic in topics.items()}):
+        if stale := engine.backend.stale(topics):
             await engine.take_again(stale)
             return
         await self._measure([place for place in places if place.topic in topics])

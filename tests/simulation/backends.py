@@ -118,7 +118,7 @@ class Stateless:
         self._engines.lose(place)
 
     def is_stale(self, place: Place, topic_id: bytes) -> bool:
-        return place in self._engines.stale({place.topic: topic_id})
+        return place in self._engines.stale({place.topic: About(topic_id, 0)})
 
 
 class Table:

@@ -56,13 +56,13 @@ class Sample:
     def left(self) -> dict[Place, int]:
         """Count what was left to do: what a stage has committed, it has told the others, and they had committed that."""
         pairs = (self.intake, self.events), (self.members, self.internal), (self.others, self.told)
-        lags = ((place, end - commits.get(place, 0)) for commits, ends in pairs for place, end in ends.items())
-        return {place: lag for place, lag in lags if lag > 0}
+        return {place: lag for commits, ends in pairs for place, lag in behind(commits, ends).items()}
 
 
-def behind(commits: Offsets, ends: Offsets) -> int:
-    """Count the records between *commits* and *ends*."""
-    return sum(max(0, end - commits.get(place, 0)) for place, end in ends.items())
+def behind(commits: Offsets, ends: Offsets) -> dict[Place, int]:
+    """Count the records between *commits* and *ends*, where there are any."""
+    lags = {place: end - commits.get(place, 0) for place, end in ends.items()}
+    return {place: lag for place, lag in lags.items() if lag > 0}
 
 
 class Sampler:
