@@ -18,6 +18,8 @@ EVERY_S: Final = 1.0
 COUNTED: Final = {"events": "events_total", "enriched": "enriched_total", "duplicates": "duplicates_total", "refused": "refusals_total"}
 REFUSALS: Final = frozenset(Refusal)
 REVERSALS: Final = frozenset(Reversal)
+SHADOW: Final = "shadow"
+SHADOW_REFUSAL: Final = "shadow_"
 MOST_CAMPAIGNS: Final = 20
 
 
@@ -39,7 +41,8 @@ def watch(
 ) -> None:
     """Watch events, tags, refusals, lag and rewards of every brand, live; of campaigns the 20 of which there is most to count.
 
-    Money is in minor units.
+    Money is in minor units.  What a campaign would have done while it was a
+    shadow has a line of its own.
 
     Example: huiliu watch
     Example: huiliu watch --worker http://10.0.0.5:9100 --worker http://10.0.0.6:9100
@@ -92,17 +95,26 @@ def campaigns(now: Look) -> list[Table]:
     money, grants = total(now.pages, "budget_minor", "campaign", "kind"), total(now.pages, "budget_grants_left", "campaign")
     counted: dict[str, dict[str, float]] = {}
     for (campaign, outcome), times in outcomes.items():
-        kind = "refused" if outcome in REFUSALS else "taken back" if outcome in REVERSALS else outcome
-        found = counted.setdefault(campaign, {})
+        in_shadow = outcome == SHADOW or outcome.startswith(SHADOW_REFUSAL)
+        found = counted.setdefault(f"{campaign} (shadow)" if in_shadow else campaign, {})
+        kind = _kind(outcome.removeprefix(SHADOW_REFUSAL))
         found[kind] = found.get(kind, 0.0) + times
     table = Table("campaign", "asked", "granted", "refused", "taken back", "reserved", "spent", "left", "grants left", title="campaigns")
     for column in table.columns[1:]:
         column.justify = "right"
     for campaign, found in sorted(counted.items(), key=lambda one: (-sum(one[1].values()), one[0]))[:MOST_CAMPAIGNS]:
-        told = [found.get(kind, 0.0) for kind in ("asked", "granted", "refused", "taken back")]
+        counts = [found.get(kind, 0.0) for kind in ("asked", "granted", "refused", "taken back")]
         left = [*(money.get((campaign, kind)) for kind in ("reserved", "spent", "left")), grants.get((campaign,))]
-        table.add_row(campaign, *("" if value is None else f"{value:,.0f}" for value in (*told, *left)))
+        table.add_row(campaign, *("" if value is None else f"{value:,.0f}" for value in (*counts, *left)))
     return [table]
+
+
+def _kind(outcome: str) -> str:
+    if outcome in REFUSALS:
+        return "refused"
+    if outcome in REVERSALS:
+        return "taken back"
+    return "asked" if outcome == SHADOW else outcome
 
 
 def _latency(before: Look, now: Look, metric: str, brand: str) -> str:

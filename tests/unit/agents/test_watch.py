@@ -28,5 +28,15 @@ def test_outcomes_of_all_workers_add_up_beside_what_budgets_have_left() -> None:
     ]
 
 
+def test_what_a_shadow_decides_stands_apart() -> None:
+    members = Telemetry("members")
+    for outcome, times in {"shadow": 5, "shadow_cap": 2, "asked": 1}.items():
+        members.rewarded("acme/a", outcome, times)
+    assert shown(members) == [
+        ["acme/a (shadow)", "5", "0", "2", "0", "", "", "", ""],
+        ["acme/a", "1", "0", "0", "0", "", "", "", ""],
+    ]
+
+
 def test_where_no_campaign_is_nothing_is_shown() -> None:
     assert shown(Telemetry("members")) == []
