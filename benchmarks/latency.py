@@ -101,6 +101,8 @@ def measure(scale: Scale, tell: Callable[[str], None]) -> dict[str, Any]:
                 publish_all(settings, rule_sets(PAID), tell)
                 workers = crew.start("budgets", "shares")
                 crew.wait_until_ready()
+                for stage, topic in (("shares", topics.SHARES), ("budgets", topics.BUDGETS), ("members", topics.MEMBERS)):
+                    crew.wait_until_folded(stage, topic, LATE_S)  # what they were asked while they did not run
                 processes |= {each.stage: each.process.pid for each in workers}
                 rewarded = street_.run(rates[0], seconds, settle_s, tell)
             crew.wait_until_rewarded(shop.slug for shop in SHOPS)

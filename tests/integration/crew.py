@@ -165,15 +165,15 @@ class Crew:
         """Return when intake has decided on all that the brands published, and members have folded all of it."""
         events = [topics.events(brand) for brand in brands]
         eventually(lambda: self._behind("huiliu-intake", events) == 0, "intake at the end of the events", seconds)
-        self._wait_until_folded("members", topics.MEMBERS, seconds)
+        self.wait_until_folded("members", topics.MEMBERS, seconds)
 
     def wait_until_rewarded(self, brands: Iterable[str], seconds: float = READY_S) -> None:
         """Return when what the brands published has been folded, budgets have answered, and members have folded that."""
         self.wait_until_drained(brands, seconds)
-        self._wait_until_folded("budgets", topics.BUDGETS, seconds)
-        self._wait_until_folded("members", topics.MEMBERS, seconds)
+        self.wait_until_folded("budgets", topics.BUDGETS, seconds)
+        self.wait_until_folded("members", topics.MEMBERS, seconds)
 
-    def _wait_until_folded(self, stage: str, topic: str, seconds: float) -> None:
+    def wait_until_folded(self, stage: str, topic: str, seconds: float) -> None:
         """Return when *stage* has folded what *topic* holds by now."""
         target = self._ends([topic])
         eventually(lambda: self._behind(f"huiliu-{stage}", [topic], target) == 0, f"{stage} at the end of {topic}", seconds)

@@ -21,9 +21,11 @@ from agents.engine.stateless import StatelessBackend
 from agents.members_fold import RenderedFold
 from schemas import topics
 from schemas.budgets import Budget, Grant, RewardAsk
+from schemas.dead_letters import REASON
 from schemas.effects import Effect
 from schemas.envelope import Event, Terms
 from schemas.fold import Folded, Home, PartitionFold, Record
+from schemas.refusals import Reason
 from schemas.rewards import ASKED, ON_CANCEL, ON_REFUND, Earned, Reversal
 from schemas.state import RING
 from sinks import dead_letters, serving_scripts
@@ -99,7 +101,7 @@ def _() -> None:
     put(engine.Engine, "fold", fold)
 
 
-@bug("position outside the transaction", *[f"point after commit:{nth} members" for nth in (1, 2, 3)])
+@bug("position outside the transaction", *[f"halt after commit:{nth} members" for nth in (5, 6, 8, 9)])
 def _() -> None:
     commit = KeyedBackend._commit  # noqa: SLF001
 
@@ -221,9 +223,10 @@ def _() -> None:
 @bug("intake leaves out what is undecodable")
 def _() -> None:
     call = intake_fold.IntakeFold.__call__
+    undecodable = (REASON, Reason.UNDECODABLE.encode())
 
     def silent(self: intake_fold.IntakeFold, record: Record) -> list[Effect]:
-        return call(self, record) if record.value else []
+        return [effect for effect in call(self, record) if undecodable not in effect.headers]
 
     put(intake_fold.IntakeFold, "__call__", silent)
 
