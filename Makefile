@@ -63,7 +63,7 @@ fix: setup
 
 # By files, in their order: what takes long begins first.
 test: lint
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 	HUILIU_TEST_COMPILED=1 $(BIN)/pytest -q -n 2 tests/unit tests/property
 
 demo: setup
