@@ -136,8 +136,8 @@ def test_a_record_that_raises_and_a_batch_that_unpacks_to_too_much_stop_nothing(
     )  # fmt: skip
     for value in (b"\0" * 10_000_000, b"\0" * 10_000_000):
         producer.produce(topic, value, b"key")
-    while len(producer):  # not flush, which may send the first before it has seen the second
-        producer.poll(0.1)
+    # Not flush, which may send the first before it has seen the second.
+    wait_until(lambda: producer.poll(0.1) is not None and not len(producer), 30, lambda: f"{len(producer)} are not delivered")
     for value in (b"before", b"boom", b"after"):
         producer.produce(topic, value, b"key")
     assert producer.flush(30) == 0

@@ -101,6 +101,7 @@ def _() -> None:
     put(engine.Engine, "fold", fold)
 
 
+# Halted workers are there before the input is, so that they do commit; the first commits may be those of a take-over.
 @bug("position outside the transaction", *[f"halt after commit:{nth} members" for nth in (5, 6, 8, 9)])
 def _() -> None:
     commit = KeyedBackend._commit  # noqa: SLF001
