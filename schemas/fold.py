@@ -110,13 +110,13 @@ STAMP = 8
 
 
 def stamp(offset: int, packed: bytes) -> bytes:
-    """Prefix *packed* with the offset of the last record folded into it."""
-    return offset.to_bytes(STAMP, "big") + packed
+    """Prefix *packed* with the offset of the last record folded into it; -1 = none of this log, it was carried over."""
+    return (offset + 1).to_bytes(STAMP, "big") + packed
 
 
 def stamped_offset(state: bytes) -> int:
     """Read the offset that ``stamp`` wrote."""
-    return int.from_bytes(state[:STAMP], "big")
+    return int.from_bytes(state[:STAMP], "big") - 1
 
 
 __all__ = ["STAMP", "Folded", "Headers", "Home", "OversizedBatch", "PartitionFold", "Record", "StatelessFold", "stamp", "stamped_offset"]

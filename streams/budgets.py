@@ -309,9 +309,10 @@ def left_of(budget: Budget, clock_ms: int) -> Left:
     return Left(cost.reserved_minor, cost.spent_minor, money, grants)
 
 
-def carried(key: bytes, packed: bytes, position: int) -> bytes | None:  # noqa: ARG001 - the shape of a carry
-    """Say what of a state goes over when the partition is folded anew from *position*: all of it, money is never forgotten.
+def carried(key: bytes, packed: bytes, position: int, other: bool) -> bytes | None:  # noqa: ARG001 - the shape of a carry
+    """Say what of a state goes over when the partition is folded anew from *position*, maybe of an *other* log.
 
-    A log that is whole is folded again from nothing.
+    All of it: money is never forgotten.  Only the same log, where it is whole,
+    is folded again from nothing.
     """
-    return stamp(position - 1, packed[STAMP:]) if position else None
+    return stamp(position - 1, packed[STAMP:]) if position or other else None

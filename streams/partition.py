@@ -190,14 +190,15 @@ class Partition:
         return plan
 
 
-def carried(key: bytes, packed: bytes, position: int) -> bytes | None:
-    """Say what of a state goes over when the partition is folded anew from *position*: rule sets, nothing else.
+def carried(key: bytes, packed: bytes, position: int, other: bool) -> bytes | None:
+    """Say what of a state goes over when the partition is folded anew from *position*, maybe of an *other* log: rule sets, nothing else.
 
     A log that is whole holds them itself, where they belong.  Where its
-    beginning is gone they may be gone with it: then they stand from there on,
-    and every counter begins anew.
+    beginning is gone they may be gone with it, and a log that was made again
+    never had them: then they stand from there on, and every counter begins
+    anew.
     """
-    if not position or not key.startswith(_RULES):
+    if not (position or other) or not key.startswith(_RULES):
         return None
     rules = _rules.decode(packed[STAMP:])
     before = position - 1

@@ -42,11 +42,11 @@ CONSEQUENCES = {
     "from, and what is among the brand's last 64; older clicks and shares from elsewhere count again.",
     Stage.MEMBERS: "All members' states are forgotten and folded again from what the log holds (7 days). "
     "CRMs get it all again in a new epoch, each record under the id that it had; what was before (consent, too) is gone. "
-    "If the topic was made again, `huiliu reset control` must follow: it sends the rules anew.",
+    "Rules stay; if the changelog is gone, too, `huiliu reset control` must follow: it sends them anew.",
     Stage.SHARES: "All shares are forgotten and known again from what the log holds (7 days); sharers are told nothing twice. "
     "Shares from before are unknown: what still comes of them earns nothing.",
     Stage.BUDGETS: "What campaigns have cost is folded again from what the log holds (7 days), on top of what was known before its "
-    "beginning. If the topic was made again, all of it is forgotten and budgets are full: lower them by what was granted.",
+    "beginning, or before the topic was made again. If the changelog is gone, too, budgets are full: lower them by what was granted.",
     Stage.CONTROL: "All rule sets are sent to budgets and members again, who drop those that they have.",
 }
 

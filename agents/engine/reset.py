@@ -15,8 +15,11 @@ from agents.engine.cluster import Cluster, Ends, Topic
 from agents.engine.pipeline import Place
 from agents.engine.takeover import MARKER, Marker, Restored, pack
 
-Carry = Callable[[bytes, bytes, int], bytes | None]
-"""(key, packed state, new position) -> what goes over into the new epoch, stamped below the position; None = nothing."""
+Carry = Callable[[bytes, bytes, int, bool], bytes | None]
+"""(key, packed state, new position, whether the log is another than it was folded from) -> what goes over; None = nothing.
+
+What goes over is stamped below the position.
+"""
 
 
 class Target(NamedTuple):
@@ -40,7 +43,8 @@ def plan(restored: Restored, topic: Topic, ends: Ends, carry: Carry) -> tuple[Ma
     """Decide the transaction that begins a partition anew: every state gone or carried over, and the marker of the next epoch."""
     epoch = restored.marker.epoch + 1 if restored.marker is not None else 1
     marker = Marker(ends.begin, 0, topic.id, topic.partitions, epoch)
-    records: dict[bytes, bytes | None] = {key: carry(key, state, ends.begin) for key, state in restored.states.items()}
+    other = restored.marker is not None and restored.marker.topic_id != topic.id
+    records: dict[bytes, bytes | None] = {key: carry(key, state, ends.begin, other) for key, state in restored.states.items()}
     records[MARKER] = pack(marker)
     return marker, records
 
@@ -69,4 +73,4 @@ def begin_anew(servers: str, target: Target, partition: int, topic: Topic, ends:
     restored = changelog.restore(partition, lambda _: None)
     marker, records = plan(restored, topic, ends, carry)
     changelog.commit(producer, partition, records)
-    return Begun(partition, marker.position, marker.epoch, len(restored.states))
+    return Begun(partition, marker.position, marker.epoch, sum(records[key] is None for key in restored.states))

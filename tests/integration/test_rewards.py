@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from agents import admin
 from agents.crm_records import value_of
@@ -162,6 +163,21 @@ def test_who_asks_is_told_why_one_was_granted_and_another_was_not(crew: Crew) ->
     assert "earned nothing" in shown.out
     unknown = huiliu("member", BRAND, "brand_member:later", "--explain", "fwe", kafka=crew.settings.bootstrap(), environment=environment)
     assert (unknown.status, "there are acme/few" in unknown.err) == (2, True)
+
+
+def test_budgets_whose_log_is_made_again_forget_no_cost(crew: Crew) -> None:
+    servers, environment = crew.settings.bootstrap(), {"HUILIU_DATA": str(crew.settings.data_dir)}
+    crew.stop("budgets")
+    brokers = AdminClient({"bootstrap.servers": servers})
+    brokers.delete_topics([topics.BUDGETS])[topics.BUDGETS].result()
+    eventually(lambda: topics.BUDGETS not in brokers.list_topics(timeout=10).topics, "the topic is gone")
+    admin.ensure(crew.settings, admin.internal_topics(crew.settings.partitions))
+    assert huiliu("reset", "budgets", "--yes", "--json", kafka=servers, environment=environment).status == 0
+    before = outcomes(crew)
+    crew.start("budgets", "budgets")
+    send(crew, *(order(f"again{number}", f"again{number}", "paid", 1) for number in range(3)))
+    eventually(lambda: sum(outcomes(crew).values()) == sum(before.values()) + 3, "an answer to each", 90)
+    assert outcomes(crew) - before == {"refused budget": 3}
 
 
 def test_a_budget_is_raised_live_and_a_campaign_ended(crew: Crew) -> None:

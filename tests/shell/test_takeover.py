@@ -21,7 +21,7 @@ from agents.engine.takeover import (
     take_over,
     unpack,
 )
-from schemas.fold import stamp
+from schemas.fold import STAMP, stamp
 
 ID, OTHER_ID = b"a" * 16, b"b" * 16
 MARKED = Marker(100, 5, ID, 16, 3)
@@ -86,12 +86,16 @@ def test_it_refuses_what_would_lose_or_repeat(restored: Restored, log: Log, says
     assert asked[-1] == Commit({PROBE: None}), "only whoever still holds the fence may judge"
 
 
-def test_a_reset_forgets_every_state_and_begins_a_later_epoch_at_what_is_left() -> None:
-    kept = {b"\0rules:acme": stamp(39, b"rules")}
-    restored = Restored({b"k": stamp(9, b""), b"\0rules:acme": stamp(9, b"rules")}, MARKED, 9)
-    marker, records = plan(restored, Topic(OTHER_ID, 8), Ends(40, 90), lambda key, _state, _position: kept.get(key))
-    assert marker == Marker(40, 0, OTHER_ID, 8, 4)
-    assert records == {b"k": None, **kept, MARKER: pack(marker)}
+@pytest.mark.parametrize("topic_id", [ID, OTHER_ID])
+def test_a_reset_forgets_what_is_not_carried_over_and_begins_a_later_epoch_at_what_is_left(topic_id: bytes) -> None:
+    def carry(key: bytes, state: bytes, position: int, other: bool) -> bytes | None:
+        assert (position, other) == (40, topic_id == OTHER_ID)
+        return stamp(39, state[STAMP:]) if key == b"kept" else None
+
+    restored = Restored({b"k": stamp(9, b""), b"kept": stamp(9, b"rules")}, MARKED, 9)
+    marker, records = plan(restored, Topic(topic_id, 8), Ends(40, 90), carry)
+    assert marker == Marker(40, 0, topic_id, 8, 4)
+    assert records == {b"k": None, b"kept": stamp(39, b"rules"), MARKER: pack(marker)}
 
 
 def test_the_edges_are_fine() -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from schemas.budgets import Ask, Budget, Cost, Limits, Redeemed, Returned, RewardAsk, Word
 from schemas.envelope import Answer, Origin, RulesSet, decode
+from schemas.fold import stamped_offset
 from schemas.rules import encode
-from streams.budgets import cost_of, day_of, move
+from streams.budgets import carried, cost_of, day_of, move
 from tests.unit.one_campaign import Till, campaigns
 from tests.unit.one_partition import DAY, HOUR, LIN, NOON
 
@@ -134,6 +135,32 @@ def test_a_period_that_is_changed_forgets_nothing() -> None:
     counter.ask("b", at_ms=NOON + DAY, limits=Limits(500, None, "day"))
     assert counter.ask("c", at_ms=NOON + 2 * DAY, version=2, limits=Limits(1_400)) == "budget"
     assert counter.ask("d", at_ms=NOON + 2 * DAY, version=3, limits=Limits(1_500)) is None
+
+
+def begun_anew(counter: Counter, position: int, *, other: bool) -> None:
+    """Begin the partition anew, as ``huiliu reset`` does; it holds what comes from then on."""
+    till = counter.till
+    kept = {key: carried(key, packed, position, other) for key, packed in till.table.items()}
+    till.table = {key: packed for key, packed in kept.items() if packed is not None}
+    assert all(stamped_offset(packed) < position for packed in till.table.values())
+    if other:
+        till.log, till.folded = [], 0
+
+
+@pytest.mark.parametrize(("position", "other"), [(0, True), (9, True), (9, False)])
+def test_what_was_spent_is_known_in_a_log_that_was_made_again_or_lost_its_beginning(position: int, other: bool) -> None:
+    counter = Counter()
+    assert [counter.ask("a"), counter.ask("b")] == [None, None]
+    begun_anew(counter, position, other=other)
+    assert counter.cost == (1_000, 0, 2)
+    assert [counter.ask("a"), counter.ask("c")] == ["once", "budget"]
+
+
+def test_a_whole_log_is_folded_again_from_nothing() -> None:
+    counter = Counter()
+    counter.ask("a")
+    begun_anew(counter, 0, other=False)
+    assert counter.till.table == {}
 
 
 # Rules

@@ -6,7 +6,7 @@ from schemas.envelope import Origin, Terms
 from schemas.fold import stamped_offset
 from schemas.member_state import Member, pack_member
 from schemas.state import Book, CounterEntry, Rules, pack
-from streams.partition import MEMBER_KEY, ORIGINS, Deadlines, Partition, special
+from streams.partition import MEMBER_KEY, ORIGINS, Deadlines, Partition, carried, special
 from tests.unit.one_partition import LIN, NOON, WEI
 
 TOPIC = b"t" * 16
@@ -119,3 +119,22 @@ def test_rules_come_back_at_a_restore() -> None:
     found = partition()
     found.publish("tea", Rules(5, b'{"owner":"tea"}', {b"k": CounterEntry(1, 2, 3)}, [(4, 5)], 2))
     assert partition(found.commit()).rules("tea") == found.rules("tea")
+
+
+@pytest.mark.parametrize(("position", "other"), [(0, True), (40, False), (40, True)])
+def test_of_a_partition_that_begins_anew_rules_stand_and_count_from_there_on(position: int, other: bool) -> None:
+    found = partition()
+    found.publish("tea", Rules(5, b'{"owner":"tea"}', {b"k": CounterEntry(1, 2, 3)}, [(4, 5)], 2))
+    found.book("tea")
+    kept = {key: carried(key, packed, position, other) for key, packed in found.commit().items()}
+    assert kept.pop(special("book:tea")) is None
+    rules = partition({key: packed for key, packed in kept.items() if packed is not None}).rules("tea")
+    assert rules is not None
+    assert (rules.version, rules.counters, rules.scored_since) == (5, {b"k": CounterEntry(1, position - 1, 0)}, position - 1)
+    assert {stamped_offset(packed) for packed in kept.values() if packed is not None} == {position - 1}
+
+
+def test_a_whole_log_that_is_folded_anew_holds_its_rules_itself() -> None:
+    found = partition()
+    found.publish("tea", Rules(5, b'{"owner":"tea"}', {}, []))
+    assert [carried(key, packed, 0, False) for key, packed in found.commit().items()] == [None]
