@@ -30,7 +30,7 @@ from streams.member import MembersFold
 from streams.shares_fold import SharesFold
 
 BATCH: Final = 2_000
-_ID: Final = b"backtest".ljust(16, b".")
+_ID_BYTES: Final = 16
 
 
 class Recorded(NamedTuple):
@@ -74,7 +74,8 @@ class _Desk:
         self.topic, self.fold, self._told = topic, fold, told
         self.table: dict[bytes, bytes] = {}
         self.records = self.offset = self._heard = 0
-        fold.restore(Home(topic, _ID, 0, 1, 1), self.table, 0)
+        own_id = topic[-_ID_BYTES:].encode()  # of its own, as live: what members hear of shares and of budgets is marked by it
+        fold.restore(Home(topic, own_id, 0, 1, 1), self.table, 0)
         fold.begin()
 
     def hear(self, key: bytes | None, value: bytes, at_ms: int) -> None:

@@ -103,11 +103,12 @@ def _records(settings: Settings, owner: str, events: str, window: tuple[int | No
     """Read what was recorded: a file, else the topic of that name, in the order of append times."""
     first, last = window
     path = Path(events)
-    found = _of_file(path, owner) if path.is_file() else _of_topic(settings, events)
+    found = of_file(path, owner) if path.is_file() else _of_topic(settings, events)
     return (one for one in found if (first is None or one.timestamp >= first) and (last is None or one.timestamp < last))
 
 
-def _of_file(path: Path, owner: str) -> Iterator[Recorded]:
+def of_file(path: Path, owner: str) -> Iterator[Recorded]:
+    """Read a file of events; one that names no brand counts as *owner*'s."""
     with path.open("rb") as opened:
         for line in lines(opened):
             brand = _brand(line.value) or owner

@@ -105,6 +105,7 @@ class _Street:
         self.shops = shops
         self.traffic = list(accumulate(shop.traffic for shop in shops))
         self.crowds = {shop.slug: Crowd(self.random, shop, members) for shop in shops}
+        self.shared: dict[str, list[str]] = {shop.slug: [] for shop in shops}
         self.mix = mix
         self.serial = 0
         self.due: list[_Due] = []
@@ -141,7 +142,7 @@ class _Street:
         alone = self.mix.favourite and self.random.random() < self.mix.favourite
         person = crowd.people[0] if alone else crowd.draw(self.random)
         self.serial += 1
-        visit = Visit(self.random, shop, person, self.serial, at_ms)
+        visit = Visit(self.random, shop, person, self.serial, at_ms, self.shared[shop.slug])
         old_ms = self.random.randint(20 * DAY, 200 * DAY) if self.random.random() < self.mix.old else 0
         first, *later = visit.happenings()
         for one in later:

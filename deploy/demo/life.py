@@ -27,14 +27,15 @@ class Happening(NamedTuple):
 
 
 class Visit:
-    """One occasion at *shop*; *serial* gives ids that no other visit has."""
+    """One occasion at *shop*; *serial* gives ids that no other visit has; *shared* are the shop's shares, the latest last."""
 
-    def __init__(self, random: Random, shop: Shop, person: Person, serial: int, now_ms: int) -> None:
+    def __init__(self, random: Random, shop: Shop, person: Person, serial: int, now_ms: int, shared: list[str]) -> None:
         self.random = random
         self.shop = shop
         self.person = person
         self.serial = serial
         self.now_ms = now_ms
+        self.shared = shared
 
     def happenings(self) -> list[Happening]:
         """Say what happens at once (the first) and what follows."""
@@ -68,13 +69,21 @@ class Visit:
         else:
             data["page"] = f"pages/{self.random.choice(('home', 'story', 'sale'))}/index"
         if self.random.random() < 0.1:
-            data |= {"share_id": f"s{self.random.randrange(self.serial + 1)}", "first_visit": self.random.random() < 0.5}
+            data |= {"share_id": self._opened(), "first_visit": self.random.random() < 0.5}
         return [Happening(0, "click", data)]
 
+    def _opened(self) -> str:
+        """Choose whose share one comes by: a late one mostly, now and then one that nobody here has told of."""
+        if not self.shared or self.random.random() < 0.05:
+            return f"x{self.serial}"
+        return self.shared[-min(len(self.shared), 1 + int(self.random.expovariate(0.1)))]
+
     def _share(self) -> list[Happening]:
-        data = {"share_id": f"s{self.serial}", "via": self.random.choices(VIAS, weights=VIA_WEIGHTS)[0], "item": self._item()}
+        share_id = f"s{self.serial}"
+        data = {"share_id": share_id, "via": self.random.choices(VIAS, weights=VIA_WEIGHTS)[0], "item": self._item()}
         if data["via"] == "wechat_group":
             data["room_id"] = f"room{self.random.randrange(30)}"
+        self.shared.append(share_id)
         return [Happening(0, "share", data)]
 
     def _chat(self) -> list[Happening]:

@@ -71,6 +71,17 @@ def test_what_is_told_adds_up_with_what_members_and_budgets_keep() -> None:
     assert sum(few.by_day.values()) == 5_000
 
 
+def test_a_sharer_hears_of_shares_and_of_budgets() -> None:
+    found: list[Recorded] = []
+    for share in range(20):
+        found.append(recorded(len(found), "share", 0, share_id=f"s{share}", via="wecom"))
+        found += [recorded(len(found) + member, "click", member, page="home", share_id=f"s{share}") for member in range(1, 4)]
+    test = Backtest([campaigns(*LINES)], SECRETS)
+    test.feed(found)
+    trail = next(outcome for outcome in test.end() if outcome.campaign == "tea/trail")
+    assert (trail.grants, trail.refused) == (20, {"once": 40})
+
+
 def test_batches_are_of_no_account() -> None:
     records, ends = street(11), []
     for size in (1, 7, 1_000):
