@@ -31,6 +31,12 @@ class Rules:
         """Tell whether what shares bring is counted."""
         return "share." in f"{self.tags}{self.weights}"
 
+    @property
+    def brought(self) -> frozenset[str]:
+        """Name the tags that count what shares bring."""
+        prefix = "alliance/" if self.owner == "alliance" else ""
+        return frozenset(prefix + name for name, says in self.tags.items() if "share." in f"{says}")
+
 
 def read(text: str | Path) -> Rules:
     """Read a rule set from YAML."""

@@ -26,7 +26,7 @@ CAMPAIGN: Final = b"c"
 GRANT: Final = b"g"
 HOUR_MS: Final = 3_600_000
 
-RUSH, EACH_ORDER, NOW_AND_THEN = "rush", "each-order", "now-and-then"
+RUSH, EACH_ORDER, NOW_AND_THEN, OPENED = "rush", "each-order", "now-and-then", "opened"
 PLACES: Final = 25
 CAMPAIGNS: Final = f"""\
   # More want it than there is.
@@ -50,8 +50,23 @@ CAMPAIGNS: Final = f"""\
     once_per: share
     cap: [{{rewards: 1, within: 24h}}]
     budget: {{grants: 100000}}
+  # Once for whoever's share somebody else opens.
+  {OPENED}:
+    state: live
+    trigger: {{event: share.visited}}
+    beneficiary: sharer
+    reward: {{points: 1}}
+    budget: {{grants: 100000}}
 """
 """What every brand of a run offers, beside the demo's campaigns; with clocks a year behind a coupon still lasts."""
+TAGS: Final = f"""\
+  {OPENED}: {{count: {{events: share.visited, within: 400d, at_least: 1}}}}
+  opened-twice: {{count: {{events: share.visited, within: 400d, at_least: 2}}}}
+  opened-thrice: {{count: {{events: share.visited, within: 400d, at_least: 3}}}}
+  opened-by-many: {{count: {{events: share.visited, within: 400d, at_least: 5}}}}
+  seller: {{count: {{events: share.ordered, within: 400d, at_least: 1}}}}
+"""
+"""What every brand of a run counts of what shares bring; whoever has the first has the reward of that name."""
 
 
 @dataclass
@@ -105,6 +120,8 @@ def compare(found: Account, kept: Kept) -> None:
             _compare_orders(found, campaign, rewards, deeds, unsure)
         elif name == NOW_AND_THEN:
             _compare_caps(found, campaign, rewards, [deed for deed in deeds["share"] if deed.brand == brand], unsure[brand])
+        elif name == OPENED and brand not in found.changes:
+            _compare_opened(found, campaign, rewards, unsure[brand])
     for campaign in told.keys() - kept.budgets.keys():
         found.find(Kind.WRONG, "a reward of a campaign that has no budget", campaign)
 
@@ -226,6 +243,23 @@ def _compare_caps(found: Account, campaign: str, rewards: Rewards, deeds: Sequen
     for deed in _alone(deeds):
         if deed.who not in unsure and deed.id not in granted:
             found.find(Kind.LOST, "no reward although none was near", campaign, deed)
+
+
+def _compare_opened(found: Account, campaign: str, rewards: Rewards, unsure: set[Identity]) -> None:
+    """Whoever's share was opened, by the recount, has it once, and nobody else."""
+    brand = campaign.partition("/")[0]
+    own = [
+        verdict for verdict in found.verdicts if verdict.record.brand == brand and verdict.said is not None and verdict.said.who in unsure
+    ]
+    doubtful = {told.member for verdict in own if (told := found.enriched.get(verdict.record[:3])) is not None}
+    earned = {member for (at, member), ending in found.final.items() if at == brand and OPENED in ending.now.tags}
+    granted = Counter(one.member for one in rewards.granted.values())
+    for member in earned - granted.keys() - doubtful:
+        found.find(Kind.LOST, "no reward for a share that was opened", campaign, member)
+    for member in granted.keys() - earned - doubtful:
+        found.find(Kind.WRONG, "a reward for a share that nobody opened", campaign, member)
+    for member in [one for one, times in granted.items() if times > 1]:
+        found.find(Kind.TWICE, "two rewards for shares that were opened", campaign, member)
 
 
 def _alone(deeds: Sequence[Deed]) -> Iterator[Deed]:

@@ -44,12 +44,14 @@ from streams import (
     orders,
     outbox,
     partition,
+    shares,
     undoing,
     windows,
 )
 from streams.budgets import BudgetsFold
 from streams.keys import Keys
 from streams.rewarding import Voice
+from streams.shares_fold import SharesFold
 from tests.torture import points
 
 ENV: Final = "TORTURE_PLANT"
@@ -483,3 +485,31 @@ def _() -> None:
         restore(self, home, {}, clock_ms)
 
     put(BudgetsFold, "restore", emptied)
+
+
+# Shares
+
+
+@bug("shares begin anew on restore", "kill shares", "kill shares")
+def _() -> None:
+    restore = SharesFold.restore
+
+    def emptied(self: SharesFold, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
+        restore(self, home, {}, clock_ms)
+
+    put(SharesFold, "restore", emptied)
+
+
+@bug("a share that is known later credits nobody", odd=("shuffled by an hour",))
+def _() -> None:
+    put(shares, "keep_unknown", lambda _share, _deed: False)
+
+
+@bug("whoever opens their own share earns")
+def _() -> None:
+    put(shares, "_refusal", lambda _share, _deed, _above: None)
+
+
+@bug("what shares say again counts again", *("kill shares",) * 4)
+def _() -> None:
+    put(member.MembersFold, "_hear", lambda _self, _live, _origin, _index: True)

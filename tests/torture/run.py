@@ -49,6 +49,7 @@ HELD_BACK: Final = EVENTS // 15
 SETTLE_S: Final = 90.0
 PROBES: Final = 12
 POLL_S: Final = 0.05
+_CAMPAIGNS: Final = "\ncampaigns:\n"
 
 
 @dataclass
@@ -310,7 +311,7 @@ def _crashing(record: object) -> bool:
 def _rules_of(slug: str) -> str:
     name = slug.rpartition("-")[0]
     text = (RULES / f"{name}.yaml").read_text().replace(f"brand: {name}", f"brand: {slug}")
-    return text.replace("\ncampaigns:\n", f"\ncampaigns:\n{money.CAMPAIGNS}")
+    return f"{text.replace(_CAMPAIGNS, _CAMPAIGNS + money.CAMPAIGNS)}{money.TAGS}"
 
 
 @cache
