@@ -21,9 +21,9 @@ from typing import Final
 
 FOLDER: Final = ".compiled"
 STREAMS: Final = (
-    "acts attribution budgets campaigns cloudevent conditions consent counters decode dedupe engagement evidence facts flaws identity "
-    "intake invalid keys keywords member offers orders outbox packed partition rewarding rewards ruleset share_memory shares shares_fold "
-    "tags undoing view windows"
+    "acts attribution backtest budgets campaigns cloudevent conditions consent counters decode dedupe engagement evidence facts "
+    "flaws identity intake invalid keys keywords member offers orders outbox packed partition rewarding rewards ruleset share_memory "
+    "shares shares_fold tags undoing view windows"
 ).split()
 MODULES: Final = (*(f"streams/{module}.py" for module in STREAMS), "schemas/member_state.py", "schemas/scalars.py", "sinks/crm.py")
 """What runs for each event; rule files are read too seldom to matter."""

@@ -2,32 +2,39 @@
 
 One partition of each stage, in memory.  What one stage tells another is heard
 at once, before the next event; packed states are all that is kept, so a
-million events need no more room than their members.
+million events need no more room than their members.  What no campaign hangs on
+is left out: tags that none asks for, and what brands are told but for rewards.
 
 Source: RULES 5 (backtest).
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from schemas import envelope, rules, topics
-from schemas.crm import CrmRecord, RewardGranted, RewardRefused, RewardReversed
+from schemas.crm import CrmRecord, RewardGranted, RewardRefused, RewardReversed, Value
 from schemas.currencies import DIGITS
+from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision, Rewarded
 from schemas.effects import Effect, Headers
-from schemas.envelope import RulesSet, Terms, Tick
+from schemas.envelope import Envelope, Event, Origin, RulesSet, Terms, Tick
 from schemas.fold import Home, PartitionFold, Record
 from schemas.rewards import Refusal
-from schemas.rules import CouponReward, RuleSet
+from schemas.rules import CouponReward, Engaged, OnTag, RuleSet, TagRef
 from schemas.scalars import parse_minor
+from schemas.state import Book
 from streams.budgets import BudgetsFold
 from streams.intake import Intake
 from streams.keys import Keys, Secrets
 from streams.member import MembersFold
+from streams.outbox import Live, Outbox
+from streams.ruleset import Plan, leaves
 from streams.shares_fold import SharesFold
+from streams.tags import Change
 
 BATCH: Final = 2_000
 _ID_BYTES: Final = 16
@@ -67,6 +74,33 @@ class Outcome(Struct):
     exhausted: str | None
 
 
+class _Rewards(Outbox):
+    """Hears of rewards alone, and numbers nothing."""
+
+    def enriched(self, live: Live, event: Event, plan: Plan, book: Book) -> None:
+        """Say nothing."""
+
+    def changes(self, live: Live, brand: str, changes: Collection[Change], origin: Origin) -> None:
+        """Say nothing."""
+
+    def manifests(self, offset: int) -> None:
+        """Say nothing."""
+
+    def tell(
+        self,
+        live: Live,
+        brand: str,
+        book: Book,
+        record_type: str,
+        effect: str,
+        origin: Origin,  # noqa: ARG002 - as an outbox has it
+        value: Value,
+        brands_origin: str | None = None,
+    ) -> None:
+        """Keep *value*, which is a reward's."""
+        self.decisions.append(self._record(brand, book, record_type, effect, self.name(live, brand), value, brands_origin))
+
+
 class _Desk:
     """One stage's partition: its fold, its table, and its open batch; *told* gives what that has said so far."""
 
@@ -80,13 +114,20 @@ class _Desk:
 
     def hear(self, key: bytes | None, value: bytes, at_ms: int) -> None:
         """Fold one record."""
-        self.fold.fold(Recorded(self.topic, 0, self.offset, at_ms, key, value))
+        self.fold.fold(self.next(key, value, at_ms))
+
+    def next(self, key: bytes | None, value: bytes | None, at_ms: int) -> Recorded:
+        """Append a record to the stage's log."""
+        record = Recorded(self.topic, 0, self.offset, at_ms, key, value)
         self.offset += 1
         self.records += 1
+        return record
 
     def said(self) -> list[Effect]:
         """Give what other stages are to hear that they were not given yet."""
         told = self._told()
+        if len(told) == self._heard:
+            return []
         new = [one for one in told[self._heard :] if isinstance(one, Effect)]
         self._heard = len(told)
         return new
@@ -123,7 +164,8 @@ class Backtest:
         self._sets = sets
         self._intake = Intake(secrets, 1)
         self._enlisted: set[str] = set()
-        members, shares, budgets = MembersFold(Keys(secrets)), SharesFold({}), BudgetsFold()
+        members, shares, budgets = MembersFold(Keys(secrets), _Rewards), SharesFold({}), BudgetsFold()
+        self._fold = members
         self._members = _Desk(topics.MEMBERS, members, lambda: members.out.decisions)
         self._desks = {
             topics.MEMBERS: self._members,
@@ -134,7 +176,7 @@ class Backtest:
         self._now_ms = 0
         self.events = self.refused = 0
         for version, one in enumerate(sets):
-            document = envelope.encode(RulesSet(one.owner, version, rules.encode(one)))
+            document = envelope.encode(RulesSet(one.owner, version, rules.encode(needed(one))))
             for topic in (topics.BUDGETS, topics.MEMBERS):
                 self._desks[topic].hear(None, document, 0)
 
@@ -146,23 +188,23 @@ class Backtest:
                 self._enlisted.add(brand)
                 self._intake.enlist(brand, Terms(), brand.encode().ljust(16, b".")[:16])
             self._now_ms = max(self._now_ms, record.timestamp)
-            decided = self._intake(record)
+            decided = self._intake.judge(record)
             self.events += 1
-            if isinstance(decided, Effect):
-                self._hear(decided.key, decided.value or b"", record.timestamp)
-            else:
+            if isinstance(decided, DeadLetter):
                 self.refused += 1
+            else:
+                self._hear(decided[0], decided[1], record.timestamp)
 
     def end(self) -> list[Outcome]:
         """Let the clock reach the last record's time, and say what became of each campaign, by name."""
-        self._hear(None, envelope.encode(Tick(self._now_ms)), self._now_ms)
+        self._hear(None, Tick(self._now_ms), self._now_ms)
         self._close()
         return [self._outcome(one, name) for one in self._sets for name in sorted(one.campaigns)]
 
-    def _hear(self, key: bytes | None, value: bytes, at_ms: int) -> None:
+    def _hear(self, key: bytes | None, told: Envelope, at_ms: int) -> None:
         """Let members fold one record, and let everybody hear and answer what follows from it, within the open batches."""
         members = self._members
-        members.hear(key, value, at_ms)
+        self._fold.take(members.next(key, None, at_ms), told)
         said = deque(members.said())
         while said:
             effect = said.popleft()
@@ -234,6 +276,22 @@ class Backtest:
             dict(sorted(tally.by_day.items())),
             tally.exhausted,
         )
+
+
+def needed(rules: RuleSet) -> RuleSet:
+    """Leave out the tags, and the engagement, that no campaign asks for."""
+    clauses = [one.condition for one in rules.campaigns.values() if one.condition is not None]
+    clauses += [TagRef(one.trigger.tag) for one in rules.campaigns.values() if isinstance(one.trigger, OnTag)]
+    tags: set[str] = set()
+    engaged = False
+    while clauses:
+        for leaf in leaves(clauses.pop()):
+            engaged |= isinstance(leaf, Engaged)
+            if isinstance(leaf, TagRef) and leaf.tag not in tags:
+                tags.add(leaf.tag)
+                clauses.append(rules.tags[leaf.tag])
+    kept = {name: rule for name, rule in rules.tags.items() if name in tags}
+    return msgspec.structs.replace(rules, tags=kept, engagement=rules.engagement if engaged else None)
 
 
 _REFUSALS: Final = frozenset(reason.value for reason in Refusal) | {f"shadow_{reason.value}" for reason in Refusal} | {"shadow"}

@@ -15,7 +15,7 @@ from schemas.effects import Effect
 from schemas.envelope import Origin, Terms
 from schemas.fold import OversizedBatch, Record
 from schemas.refusals import Reason, Refused
-from schemas.scalars import Instant, instant_text, parse_instant
+from schemas.scalars import Instant, MemberKey, instant_text, parse_instant
 from streams import invalid
 from streams.cloudevent import Received, complete, receive
 from streams.facts import consent_of, facts_of
@@ -63,7 +63,16 @@ class Intake:
         self._brands[topics.events(brand)] = _Brand(brand, terms, topic_id, set())
 
     def __call__(self, record: Record) -> Effect | DeadLetter:
-        """Decide on *record* of an enlisted brand's topic; KeyError for any other topic.
+        """Decide on *record* of an enlisted brand's topic, and word what is trusted for its member's partition."""
+        decided = self.judge(record)
+        if isinstance(decided, DeadLetter):
+            return decided
+        member, trusted = decided
+        partition = topics.member_partition(member, self._partitions)
+        return Effect(topics.MEMBERS, partition, member, envelope.encode(trusted))
+
+    def judge(self, record: Record) -> tuple[MemberKey, envelope.Event] | DeadLetter:
+        """Decide on *record* of an enlisted brand's topic: whose trusted event it is; KeyError for any other topic.
 
         An event's effective time is its own, at most the record's append time.
 
@@ -88,8 +97,8 @@ class Intake:
         origin = Origin(home.topic_id, record.partition, record.offset)
         return DeadLetter(home.brand, origin, record.timestamp, record.key, record.value, tuple(record.headers), why)
 
-    def _admit(self, home: _Brand, received: Received, record: Record) -> Effect | Flaw:
-        """Check a decoded event in the contract's order and send it to its member's partition."""
+    def _admit(self, home: _Brand, received: Received, record: Record) -> tuple[MemberKey, envelope.Event] | Flaw:
+        """Check a decoded event in the contract's order and find its member."""
         event = received.event
         checked = _checked(home, event, record.timestamp)
         if isinstance(checked, Flaw):
@@ -130,8 +139,7 @@ class Intake:
         )
         kind = (home.brand, str(event["type"]))
         self.admitted[kind] = self.admitted.get(kind, 0) + 1
-        partition = topics.member_partition(member, self._partitions)
-        return Effect(topics.MEMBERS, partition, member, envelope.encode(trusted))
+        return member, trusted
 
     def _device(self, deed: events.AnyDeed, facts: envelope.Facts, brand: str) -> bytes | None:
         """Hash the device that an event names, if a share may be told of it: a visit from the sharer's device earns nothing (RULES 5)."""

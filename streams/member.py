@@ -17,7 +17,7 @@ from functools import partial
 from schemas import decisions, envelope, shares, topics
 from schemas.dead_letters import dead_letter_of
 from schemas.decisions import Decided
-from schemas.envelope import Answer, Event, ManifestRequest, Origin, RulesSet, ShareTold, Tick
+from schemas.envelope import Answer, Envelope, Event, ManifestRequest, Origin, RulesSet, ShareTold, Tick
 from schemas.fold import Home, Record
 from schemas.member_state import NEVER, BrandState, Member, due_of, pack_member, unpack_member
 from schemas.refusals import Reason, Refused
@@ -36,11 +36,11 @@ from streams.tags import Change, Tag
 class MembersFold:
     """The fold of one partition of ``huiliu.internal.members``; see ``schemas.fold.PartitionFold`` for how it is called."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, outbox: type[Outbox] = Outbox) -> None:
         self.keys = keys
         self.culprit: bytes | None = None
         self.partition = Partition()
-        self.out = Outbox(keys, self.partition)
+        self.out = outbox(keys, self.partition)
         self._states: Mapping[bytes, bytes] = {}
         self._live: dict[bytes, Live] = {}
         self._skip: Collection[tuple[int, bytes]] = ()
@@ -63,9 +63,13 @@ class MembersFold:
 
     def fold(self, record: Record) -> None:
         """Fold one record.  Raises for a bug only, or for a record that no stage of ours wrote."""
+        self.take(record, envelope.decode(record.value or b""))
+
+    def take(self, record: Record, told: Envelope) -> None:
+        """Fold what *record* holds, decoded already: *told*."""
         self.partition.offset = record.offset
         self.out.asked = 0
-        match envelope.decode(record.value or b""):
+        match told:
             case Event() as event:
                 self._event(record, event)
             case Tick(time_ms=time_ms):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -25,11 +25,18 @@ from streams.keys import Secrets
 from streams.rules_check import check, told
 
 SLICE: Final = 1_000
+_HEADERS: Final = (CONTENT_TYPE,)
 NO_SECRETS: Final = Secrets(bytes(32), bytes(32), bytes(32))
 
 
-class _Timed(msgspec.Struct):
-    time: str
+class _Head(msgspec.Struct):
+    """What a line says of its event before anybody judges it."""
+
+    source: Any = None
+    time: Any = None
+
+
+_head: Final = msgspec.json.Decoder(_Head).decode
 
 
 def backtest(
@@ -108,28 +115,21 @@ def _records(settings: Settings, owner: str, events: str, window: tuple[int | No
 
 
 def of_file(path: Path, owner: str) -> Iterator[Recorded]:
-    """Read a file of events; one that names no brand counts as *owner*'s."""
+    """Read a file of events, each appended when it happened; one that names no brand counts as *owner*'s."""
     with path.open("rb") as opened:
         for line in lines(opened):
-            brand = _brand(line.value) or owner
             try:
-                at_ms = parse_instant(msgspec.json.decode(line.value, type=_Timed).time) or 0
+                head = _head(line.value)
             except msgspec.DecodeError:
-                at_ms = 0
-            yield Recorded(topics.events(brand), 0, line.number, at_ms, None, line.value, (CONTENT_TYPE,))
+                head = _Head()
+            at_ms = parse_instant(head.time) if isinstance(head.time, str) else None
+            yield Recorded(_topic(head.source) or topics.events(owner), 0, line.number, at_ms or 0, None, line.value, _HEADERS)
 
 
-def _brand(value: bytes) -> str | None:
-    """Find whose event it is, by its source."""
-    try:
-        parts = msgspec.json.decode(value, type=_Sourced).source.split("/")
-    except msgspec.DecodeError:
-        return None
-    return parts[2] if len(parts) > 2 and topics.is_slug(parts[2]) else None
-
-
-class _Sourced(msgspec.Struct):
-    source: str
+def _topic(source: object) -> str | None:
+    """Find the topic of whose event it is, by its source."""
+    parts = source.split("/") if isinstance(source, str) else ()
+    return topics.events(parts[2]) if len(parts) > 2 and topics.is_slug(parts[2]) else None
 
 
 def _of_topic(settings: Settings, topic: str) -> Iterator[Recorded]:

@@ -6,11 +6,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from streams.backtest import Backtest, Recorded
+import msgspec
+import pytest
+
+from streams import backtest
+from streams.backtest import Backtest, Recorded, needed
 from tests.integration.command import huiliu
 from tests.property.pipeline import SECRETS
 from tests.unit.one_campaign import campaigns
-from tests.unit.one_partition import HOUR, MINUTE, NOON
+from tests.unit.one_partition import HOUR, MINUTE, NOON, ruleset
 
 TOPIC = "huiliu.tea.events"
 FIVE = 'reward: {coupon: {value: "5.00", currency: CNY, valid_for: 7d}}'
@@ -80,6 +84,34 @@ def test_a_sharer_hears_of_shares_and_of_budgets() -> None:
     test.feed(found)
     trail = next(outcome for outcome in test.end() if outcome.campaign == "tea/trail")
     assert (trail.grants, trail.refused) == (20, {"once": 40})
+
+
+TAGS = (
+    "buyer: {count: {events: order.paid, within: 30d, at_least: 2}}",
+    "warm: {engagement: {at_least: 3}}",
+    "of-late: {all: [{tag: buyer}, {not: {tag: warm}}]}",
+    "idle: {silent: {for: 3d}}",
+    "often: {count: {events: click, within: 30d, at_least: 1}}",
+)
+HELD = f"faithful: {{state: live, trigger: {{event: order.paid}}, once_per: order, condition: {{any: [{{tag: of-late}}]}}, {FIVE}}}"
+ENTERED = f"first: {{state: live, trigger: {{tag_entered: often}}, {FIVE}}}"
+
+
+def test_what_no_campaign_asks_for_is_left_out_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = ["brand: tea", "timezone: Asia/Shanghai", "engagement: {half_life: 1h, weights: {order.paid: 1}}"]
+    rules = ruleset("\n  ".join(["\n".join([*head, "tags:"]), *TAGS]) + "\n  ".join(["\ncampaigns:", *LINES, HELD, ENTERED]))
+    assert list(needed(rules).tags) == ["buyer", "warm", "of-late", "often"]
+    without = msgspec.structs.replace(rules, campaigns={name: one for name, one in rules.campaigns.items() if name != "faithful"})
+    assert (list(needed(without).tags), needed(without).engagement) == (["often"], None)
+    ends = []
+    for judged in (rules, without):
+        for left_out in (needed, lambda one: one):
+            monkeypatch.setattr(backtest, "needed", left_out)
+            test = Backtest([judged], SECRETS)
+            test.feed(street(13))
+            ends.append(test.end())
+    assert (ends[0], ends[2]) == (ends[1], ends[3])
+    assert min(outcome.grants for outcome in ends[0] if outcome.campaign in {"tea/faithful", "tea/first"}) > 5
 
 
 def test_batches_are_of_no_account() -> None:
