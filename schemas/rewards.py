@@ -42,6 +42,12 @@ TOLD: Final = frozenset({Refusal.BUDGET, Refusal.CAP, Refusal.COOLDOWN, Refusal.
 """What the CRM is told of; the others are counted, and shown to who asks."""
 
 
+WOULD_EARN: Final = "shadow"
+"""What is counted where a shadow would have granted something."""
+WOULD_REFUSE: Final = {f"shadow_{refusal.value}": refusal for refusal in Refusal}
+"""What is counted where it would have refused, and why."""
+
+
 class Reversal(StrEnum):
     """Why a reward was taken back; ``taken_back``: what a share had brought is cancelled, or another's by now."""
 

@@ -23,7 +23,7 @@ from schemas.decisions import Decision, Rewarded
 from schemas.effects import Effect, Headers
 from schemas.envelope import Envelope, Event, Origin, RulesSet, Terms, Tick
 from schemas.fold import Home, PartitionFold, Record
-from schemas.rewards import Refusal
+from schemas.rewards import WOULD_EARN, WOULD_REFUSE, Refusal
 from schemas.rules import CouponReward, Engaged, OnTag, RuleSet, TagRef
 from schemas.scalars import parse_minor
 from schemas.state import Book
@@ -221,7 +221,7 @@ class Backtest:
 
     def _take(self, came: Decision) -> None:
         if isinstance(came, Rewarded):
-            if came.outcome in _REFUSALS:
+            if came.outcome in _COUNTED:
                 self._tally(came.campaign).refused[came.outcome] += 1
         elif isinstance(came, CrmRecord):
             self._note(came)
@@ -294,7 +294,7 @@ def needed(rules: RuleSet) -> RuleSet:
     return msgspec.structs.replace(rules, tags=kept, engagement=rules.engagement if engaged else None)
 
 
-_REFUSALS: Final = frozenset(reason.value for reason in Refusal) | {f"shadow_{reason.value}" for reason in Refusal} | {"shadow"}
+_COUNTED: Final = frozenset({*Refusal, WOULD_EARN, *WOULD_REFUSE})
 
 
 def _value(text: str, currency: str) -> int:

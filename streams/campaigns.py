@@ -25,6 +25,8 @@ from schemas.rewards import (
     REDEEMED,
     REVERSED,
     SHADOW,
+    WOULD_EARN,
+    WOULD_REFUSE,
     Earned,
     Link,
     Refusal,
@@ -38,6 +40,8 @@ from streams.rules_words import duration_text
 
 DECIDED: Final = frozenset({ASKED, GRANTED, REDEEMED, EXPIRED, HELD})
 """What counts for cooldown and caps: all but what was taken back; what a shadow decides counts for the shadow alone."""
+
+_WOULD_REFUSE: Final = {refusal: outcome for outcome, refusal in WOULD_REFUSE.items()}
 
 
 class Deciding:
@@ -109,7 +113,7 @@ class Deciding:
         elif status == HELD:
             self._refuse(offer, trigger, Refusal.HOLDOUT, "one of those who are held out", reward_id)
         else:
-            self.voice.count(offer.id, "shadow")
+            self.voice.count(offer.id, WOULD_EARN)
 
     def _refuse(self, offer: Offer, trigger: Trigger, reason: Refusal, detail: str, reward_id: bytes = b"") -> None:
         if reason is not Refusal.NOT_SCHEDULED:  # which anybody can see, and a campaign out of season would tell of everybody
@@ -117,7 +121,7 @@ class Deciding:
             while len(self.earned.refused) > MOST_REFUSALS:
                 del self.earned.refused[next(iter(self.earned.refused))]
         if offer.state == "shadow":
-            self.voice.count(offer.id, f"shadow_{reason.value}")
+            self.voice.count(offer.id, _WOULD_REFUSE[reason])
         else:
             self.voice.refuse(offer.id, offer.version, reward_id, reason, detail)
 

@@ -12,14 +12,12 @@ from rich.table import Table
 from agents.cli.common import fail, out, settings_of
 from agents.metrics import Labels, Page, local_workers, read_page, total
 from agents.settings import Settings
-from schemas.rewards import Refusal, Reversal
+from schemas.rewards import WOULD_EARN, WOULD_REFUSE, Refusal, Reversal
 
 EVERY_S: Final = 1.0
 COUNTED: Final = {"events": "events_total", "enriched": "enriched_total", "duplicates": "duplicates_total", "refused": "refusals_total"}
 REFUSALS: Final = frozenset(Refusal)
 REVERSALS: Final = frozenset(Reversal)
-SHADOW: Final = "shadow"
-SHADOW_REFUSAL: Final = "shadow_"
 MOST_CAMPAIGNS: Final = 20
 
 
@@ -95,9 +93,9 @@ def campaigns(now: Look) -> list[Table]:
     money, grants = total(now.pages, "budget_minor", "campaign", "kind"), total(now.pages, "budget_grants_left", "campaign")
     counted: dict[str, dict[str, float]] = {}
     for (campaign, outcome), times in outcomes.items():
-        in_shadow = outcome == SHADOW or outcome.startswith(SHADOW_REFUSAL)
+        in_shadow = outcome == WOULD_EARN or outcome in WOULD_REFUSE
         found = counted.setdefault(f"{campaign} (shadow)" if in_shadow else campaign, {})
-        kind = _kind(outcome.removeprefix(SHADOW_REFUSAL))
+        kind = _kind(WOULD_REFUSE.get(outcome, outcome))
         found[kind] = found.get(kind, 0.0) + times
     table = Table("campaign", "asked", "granted", "refused", "taken back", "reserved", "spent", "left", "grants left", title="campaigns")
     for column in table.columns[1:]:
@@ -114,7 +112,7 @@ def _kind(outcome: str) -> str:
         return "refused"
     if outcome in REVERSALS:
         return "taken back"
-    return "asked" if outcome == SHADOW else outcome
+    return "asked" if outcome == WOULD_EARN else outcome
 
 
 def _latency(before: Look, now: Look, metric: str, brand: str) -> str:
