@@ -83,6 +83,8 @@ class Visit:
         data = {"share_id": share_id, "via": self.random.choices(VIAS, weights=VIA_WEIGHTS)[0], "item": self._item()}
         if data["via"] == "wechat_group":
             data["room_id"] = f"room{self.random.randrange(30)}"
+        if self.random.random() < 0.2:
+            data["parent_share_id"] = self._opened()
         self.shared.append(share_id)
         return [Happening(0, "share", data)]
 

@@ -29,7 +29,7 @@ HOUR_MS: Final = 3_600_000
 RUSH, EACH_ORDER, NOW_AND_THEN, OPENED = "rush", "each-order", "now-and-then", "opened"
 PLACES: Final = 25
 CAMPAIGNS: Final = f"""\
-  # More want it than there is.
+  # More want it than there is; who has it, redeems it (``tests.torture.till``).
   {RUSH}:
     state: live
     trigger: {{event: click}}
@@ -55,6 +55,7 @@ CAMPAIGNS: Final = f"""\
     state: live
     trigger: {{event: share.visited}}
     beneficiary: sharer
+    depth: 2
     reward: {{points: 1}}
     budget: {{grants: 100000}}
 """
@@ -65,8 +66,9 @@ TAGS: Final = f"""\
   opened-thrice: {{count: {{events: share.visited, within: 400d, at_least: 3}}}}
   opened-by-many: {{count: {{events: share.visited, within: 400d, at_least: 5}}}}
   seller: {{count: {{events: share.ordered, within: 400d, at_least: 1}}}}
+sharing: {{depth: 2}}
 """
-"""What every brand of a run counts of what shares bring; whoever has the first has the reward of that name."""
+"""What every brand of a run counts of what shares bring, to whoever sent them on, too; who has the first tag has the reward of its name."""
 
 
 @dataclass
@@ -116,6 +118,7 @@ def compare(found: Account, kept: Kept) -> None:
         _compare_sums(found, campaign, budget, rewards, kept.grants)
         if name == RUSH:
             _compare_rush(found, campaign, budget, rewards, {deed.who for deed in deeds["click"] if deed.brand == brand} - unsure[brand])
+            _compare_redeemed(found, campaign, budget, rewards)
         elif name == EACH_ORDER:
             _compare_orders(found, campaign, rewards, deeds, unsure)
         elif name == NOW_AND_THEN:
@@ -207,6 +210,14 @@ def _compare_rush(found: Account, campaign: str, budget: Budget, rewards: Reward
         found.find(Kind.WRONG, "with enough demand", campaign, cost, "granted of", PLACES, "to", len(wanted), dict(rewards.refused))
     if len({told.member for told in rewards.granted.values()}) != len(rewards.granted):
         found.find(Kind.TWICE, "more than once per member", campaign)
+
+
+def _compare_redeemed(found: Account, campaign: str, budget: Budget, rewards: Rewards) -> None:
+    """What was redeemed is spent, each coupon once."""
+    said = [verdict.said.data for verdict in found.verdicts if verdict.place == ENRICHED and verdict.said and verdict.said.kind == "coupon"]
+    redeemed = {data["reward_id"] for data in said if data["status"] == "redeemed" and data.get("reward_id") in rewards.granted}
+    if budget.total.spent_minor != 100 * len(redeemed):
+        found.find(Kind.WRONG, "redeemed of", campaign, len(redeemed), "budgets keep", budget.total)
 
 
 def _compare_orders(

@@ -487,6 +487,11 @@ def _() -> None:
     put(BudgetsFold, "restore", emptied)
 
 
+@bug("what is redeemed stays reserved")
+def _() -> None:
+    put(budgets, "redeem", lambda _budget, _grant: None)
+
+
 # Shares
 
 

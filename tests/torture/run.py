@@ -31,6 +31,7 @@ from tests.torture.faults import Faults
 from tests.torture.ground import Ground
 from tests.torture.plan import EVENTS, SECONDS, Plan, pieces
 from tests.torture.samples import CHANGELOG, Sampler
+from tests.torture.till import Till
 from tests.torture.worker import MARK
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "demo" / "rules"
@@ -226,8 +227,10 @@ class Series:
             kept = own[len(own) // 2 :]
             told = iter([piece for piece in every if piece.brand != anew] + own[: len(own) // 2])
         publisher = Publisher(self.ground, told)
+        till = Till(self.settings, [shop.slug for shop in plan.shops], CRM_PARTITIONS, money.RUSH)
         faults.arm()
         publisher.start()
+        till.start()
         began, waiting = time.monotonic(), [fault for fault in plan.faults if not fault.halts]
         try:
             while waiting or not publisher.bulk.is_set() or not faults.over():
@@ -238,12 +241,13 @@ class Series:
         finally:
             publisher.calm.set()
             publisher.join()
+            redeemed = till.close()
         if publisher.failed is not None:
             raise publisher.failed
         faults.disarm()
         self._ensure_two()
         former = self._publish_anew(anew, kept, sampler, faults) if anew else {}
-        return publisher.records + faults.published + len(kept), former
+        return publisher.records + faults.published + redeemed + len(kept), former
 
     def _publish_anew(self, brand: str, kept: Sequence[Piece], sampler: Sampler, faults: Faults) -> dict[str, Former]:
         """Delete the events topic of *brand*, all of which is decided on, make it again, and publish the rest."""
