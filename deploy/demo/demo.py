@@ -14,6 +14,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 from typing import Final, NamedTuple
 
@@ -25,7 +26,7 @@ from agents.rules_folder import publish_all, read_folder
 from agents.servers import start_kafka, start_redis
 from agents.settings import Settings
 from deploy.demo.follower import Follower
-from deploy.demo.generator import DUPLICATE, street
+from deploy.demo.generator import DUPLICATE, Piece, street
 from deploy.demo.money import Account, accounts, table_of_money
 from deploy.demo.publisher import Publisher
 from deploy.demo.screen import Screen
@@ -81,9 +82,10 @@ def _demo(asked: Asked, folder: Path, console: Console) -> int:
         for shop in SHOPS:
             admin.add_brand(settings, Registration(shop.slug, shop.name, admin.now(), format=shop.format))
         publish_all(settings, read_folder(RULES), lambda text: console.print(text, markup=False, highlight=False))
-        follower = Follower(settings, [shop.slug for shop in SHOPS])
+        tills = SimpleQueue[Piece]()
+        follower = Follower(settings, [shop.slug for shop in SHOPS], tills)
         with _in_thread(follower), _stages(settings, console):
-            publisher = _show(asked, settings, follower, console)
+            publisher = _show(asked, settings, follower, tills, console)
         reckonings = _reckon(settings, follower, publisher)
         money = accounts(settings, {shop.slug: follower.received[shop.slug].money for shop in SHOPS})
     return _tell(reckonings, money, publisher, console)
@@ -134,10 +136,10 @@ def _in_thread(follower: Follower) -> Iterator[None]:
         thread.join()
 
 
-def _show(asked: Asked, settings: Settings, follower: Follower, console: Console) -> Publisher:
+def _show(asked: Asked, settings: Settings, follower: Follower, tills: SimpleQueue[Piece], console: Console) -> Publisher:
     """Publish, and draw until everything came back or the time to wait for it is over."""
     end_ms = int((time.time() + asked.seconds) * 1000)
-    publisher = Publisher(settings, street(asked.seed, asked.seconds * asked.rate, end_ms), asked.rate)
+    publisher = Publisher(settings, street(asked.seed, asked.seconds * asked.rate, end_ms), asked.rate, tills)
     thread = Thread(target=publisher.run, name="shops")
     screen = Screen(settings, publisher, follower, console)
     thread.start()

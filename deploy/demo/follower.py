@@ -1,8 +1,10 @@
 """The brands' CRMs: they read what comes back, drop what they have had, and keep count."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +12,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from agents.clients import librdkafka
 from agents.settings import Settings
+from deploy.demo.generator import Piece
 from deploy.demo.money import Money
+from deploy.demo.till import Wallets
 from schemas import crm, topics
 from schemas.dead_letters import OFFSET, PARTITION, REASON
 
@@ -36,9 +40,10 @@ class Received:
 
 
 class Follower:
-    """Reads the CRM and dead-letter topics of *brands* in its own thread."""
+    """Reads the CRM and dead-letter topics of *brands* in its own thread; coupons that customers redeem go to the *tills*."""
 
-    def __init__(self, settings: Settings, brands: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, brands: Sequence[str], tills: "SimpleQueue[Piece]") -> None:
+        self._tills, self._wallets = tills, Wallets()
         self.received: dict[str, Received] = defaultdict(Received)
         self.stop = False
         self._crm = {topics.crm(brand): brand for brand in brands}
@@ -67,22 +72,25 @@ class Follower:
         stream, number = (headers["ce_huiliupartition"], headers["ce_huiliuepoch"]), int(headers["ce_huiliusequence"])
         if number > received.last.get(stream, 0):
             received.last[stream] = number
-            _note(received, message, headers)
+            value = _value(message, headers)
+            _note(received, message, headers, value)
+            piece = self._wallets.hear(self._crm[topic], headers["ce_type"], value, int(time.time() * 1000))
+            if piece is not None:
+                self._tills.put(piece)
 
 
-def _note(received: Received, message: Message, headers: dict[str, str]) -> None:
+def _note(received: Received, message: Message, headers: dict[str, str], value: dict[str, Any]) -> None:
     kind = headers["ce_type"]
     if kind == crm.ENRICHED:
         partition, _, offset = headers["ce_huiliuorigin"].partition(":")
         received.enriched[int(partition), int(offset)] = message.timestamp()[1]
     elif kind in (crm.TAG_ENTERED, crm.TAG_EXITED):
-        tag = _value(message, headers)["tag"]
         entered = kind == crm.TAG_ENTERED
         received.entered += entered
         received.exited += not entered
-        received.holders[tag] += 1 if entered else -1
+        received.holders[value["tag"]] += 1 if entered else -1
     elif kind in REWARDS:
-        received.money.note(kind, _value(message, headers))
+        received.money.note(kind, value)
 
 
 REWARDS: Final = (crm.REWARD_GRANTED, crm.REWARD_REVERSED, crm.REWARD_REFUSED)

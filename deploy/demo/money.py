@@ -1,5 +1,6 @@
 """Whether the money adds up: for each campaign, what the CRMs were told against what budgets keep."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,19 +15,20 @@ from schemas import crm, topics
 from schemas.budgets import Budget, unpack_budget
 from schemas.currencies import DIGITS
 from schemas.scalars import minor_text, parse_minor
-from streams.budgets import campaign_of
+from streams.budgets import campaign_of, left_of
 
 CURRENCY: Final = "CNY"
 
 
 @dataclass
 class Money:
-    """What one CRM was told of rewards, by campaign; money in minor units, *owed* what was redeemed and taken back."""
+    """What one CRM was told of rewards, by campaign; money in minor units, *owed* what was redeemed and taken back, *gone* points so."""
 
     granted: Counter[str] = field(default_factory=Counter)
     grants: Counter[str] = field(default_factory=Counter)
     reversed: Counter[str] = field(default_factory=Counter)
     owed: Counter[str] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     coupons: set[str] = field(default_factory=set)
 
@@ -44,6 +46,8 @@ class Money:
             amount = _minor(value["amount"])
             self.reversed[campaign] += max(0, amount)
             self.owed[campaign] += max(0, -amount)
+        else:
+            self.gone[campaign] += 1
 
 
 class Account(NamedTuple):
@@ -82,16 +86,19 @@ def _problems(campaign: str, money: Money, budget: Budget) -> list[str]:
         problems.append(f"granted - reversed is {_text(stands)}, budgets keep {_text(cost)}")
     if limit is not None and cost > limit:
         problems.append(f"{_text(cost)} of {_text(limit)} is overspent")
+    points = money.grants[campaign] - money.gone[campaign]
+    if campaign not in money.coupons and points != budget.total.grants:
+        problems.append(f"{points} grants of points stand, budgets keep {budget.total.grants}")
     return problems
 
 
 def table_of_money(found: list[Account]) -> Table:
-    """Lay the accounts one under another; of points there is no money to tell."""
+    """Lay the accounts one under another; of points there is no money to tell, but grants: of a budget by day those of today are left."""
     table = Table(title="granted - reversed = reserved + spent; with what is left, the budget", show_lines=True)
-    table.add_column("campaign", overflow="fold")
-    for name in ("rewards", "granted\n- reversed", "reserved\n+ spent", "left of\nthe budget"):
+    table.add_column("campaign", no_wrap=True)
+    for name in ("grants", "granted\n- reversed", "reserved\n+ spent", "left of\nbudget"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("refused")
+    table.add_column("refused", overflow="fold")
     for campaign, money, budget, problems in found:
         table.add_row(campaign.replace("/", "\n"), *_amounts(campaign, money, budget), style="red" if problems else "")
     return table
@@ -101,7 +108,9 @@ def _amounts(campaign: str, money: Money, budget: Budget) -> tuple[str, ...]:
     total, limit = budget.total, budget.limits.money_minor
     refused = "\n".join(f"{reason} {times:,}" for (of, reason), times in sorted(money.refused.items()) if of == campaign)
     if campaign not in money.coupons:
-        return f"{money.grants[campaign]:,}", "", "", "", refused
+        grants = left_of(budget, int(time.time() * 1000)).grants
+        period = "" if budget.limits.period == "none" else f"/{budget.limits.period}"
+        return f"{money.grants[campaign]:,}", "", "", "" if grants is None else f"{grants:,}\nof {budget.limits.grants:,}{period}", refused
     left = "" if limit is None else f"{_text(limit - total.reserved_minor - total.spent_minor)}\nof {_text(limit)}"
     return (
         f"{money.grants[campaign]:,}",

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
+from queue import SimpleQueue
 from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
@@ -19,14 +20,17 @@ Origin = tuple[str, int, int]
 
 
 class Publisher:
-    """Publishes in its own thread.  *appended*: Kafka's append time of each record by brand, partition and offset."""
+    """Publishes *pieces* in its own thread, and what comes up meanwhile at the *tills*.
 
-    def __init__(self, settings: Settings, pieces: Iterable[Piece], rate: int) -> None:
+    *appended*: Kafka's append time of each record by brand, partition and offset.
+    """
+
+    def __init__(self, settings: Settings, pieces: Iterable[Piece], rate: int, tills: "SimpleQueue[Piece]") -> None:
         self.appended: dict[Origin, int] = {}
         self.expected: dict[str, Counter[str]] = {}
         self.failed: list[str] = []
         self.done = False
-        self._pieces, self._rate = pieces, rate
+        self._pieces, self._rate, self._tills = pieces, rate, tills
         self._producer = Producer(librdkafka(settings) | {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"})
 
     def run(self) -> None:
@@ -36,6 +40,8 @@ class Publisher:
             while time.monotonic() < began + number / self._rate:
                 self._producer.poll(BREATH_S)
             self._publish(piece)
+            while not self._tills.empty():
+                self._publish(self._tills.get())
         left = self._producer.flush(FLUSH_S)
         if left:
             self.failed.append(f"{left} records were not delivered within {FLUSH_S:.0f} s")

@@ -227,7 +227,8 @@ class Series:
             kept = own[len(own) // 2 :]
             told = iter([piece for piece in every if piece.brand != anew] + own[: len(own) // 2])
         publisher = Publisher(self.ground, told)
-        till = Till(self.settings, [shop.slug for shop in plan.shops], CRM_PARTITIONS, money.RUSH)
+        slugs = [shop.slug for shop in plan.shops]
+        till = Till(self.settings, slugs, CRM_PARTITIONS, {f"{slug}/{money.RUSH}" for slug in slugs})
         faults.arm()
         publisher.start()
         till.start()

@@ -1,11 +1,10 @@
-"""The brands' tills: whoever has a coupon redeems it, two of three, as soon as the CRM has told of it."""
+"""The brands' tills: coupons of a run are redeemed as soon as the CRM has told of them."""
 
 import json
 import time
-import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Final
 
 import msgpack
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
@@ -13,26 +12,21 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from agents.clients import librdkafka
 from agents.settings import Settings
 from agents.topic_log import Writer
-from deploy.demo.generator import written
+from deploy.demo.till import Wallets
 from schemas import topics
 
 WAIT_S: Final = 0.1
 
 
 class Till(Thread):
-    """Reads what the CRMs of *brands* are told and redeems coupons of the campaign *name*, until it is closed.
+    """Reads what the CRMs of *brands* are told and redeems coupons of *campaigns*, until it is closed."""
 
-    Who a coupon is for it knows as a brand does: by its own event that earned it.
-    """
-
-    def __init__(self, settings: Settings, brands: Sequence[str], crm_partitions: int, name: str) -> None:
+    def __init__(self, settings: Settings, brands: Sequence[str], crm_partitions: int, campaigns: Collection[str]) -> None:
         super().__init__(name="tills")
-        self._settings, self._name = settings, name
+        self._settings, self._wallets = settings, Wallets(campaigns)
         self._brands = {topics.crm(brand): brand for brand in brands}
         self._places = [TopicPartition(topic, number, OFFSET_BEGINNING) for topic in self._brands for number in range(crm_partitions)]
         self._closed = Event()
-        self._who: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self._had: set[str] = set()
         self.published = 0
         self.failed: BaseException | None = None
 
@@ -63,27 +57,9 @@ class Till(Thread):
             consumer.close()
 
     def _take(self, writer: Writer, message: Message) -> None:
-        brand = self._brands[message.topic() or ""]
         headers = {str(name): text.decode() if isinstance(text, bytes) else text for name, text in list(message.headers() or ())}
         value = (msgpack.unpackb if headers["content-type"] == "application/msgpack" else json.loads)(message.value() or b"")
-        kind = headers["ce_type"]
-        if kind == "cn.huiliu.enriched.v1" and isinstance(value["event"].get("data"), dict):
-            self._who[brand, value["event"]["id"]] = value["event"]["data"]["identities"]
-        elif kind == "cn.huiliu.reward.granted.v1" and value["campaign"] == f"{brand}/{self._name}":
-            self._redeem(writer, brand, value)
-
-    def _redeem(self, writer: Writer, brand: str, granted: dict[str, Any]) -> None:
-        reward, identities = granted["reward_id"], self._who.get((brand, granted["trigger"]))
-        if identities is None or reward in self._had or zlib.crc32(reward.encode()) % 3 == 0:
-            return
-        self._had.add(reward)
-        event = {
-            "specversion": "1.0",
-            "id": f"redeemed-{reward}",
-            "source": f"/brand/{brand}/till",
-            "type": "cn.huiliu.coupon.v1",
-            "time": written(int(time.time() * 1000)),
-            "data": {"identities": identities, "reward_id": reward, "coupon_code": granted["coupon_code"], "status": "redeemed"},
-        }
-        writer.send(topics.events(brand), json.dumps(event).encode(), identities[0]["id"].encode(), ())
-        self.published += 1
+        piece = self._wallets.hear(self._brands[message.topic() or ""], headers["ce_type"] or "", value, int(time.time() * 1000))
+        if piece is not None:
+            writer.send(topics.events(piece.brand), piece.value, piece.key, piece.headers)
+            self.published += 1
