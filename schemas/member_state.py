@@ -18,6 +18,8 @@ import msgspec
 
 from schemas.envelope import Consent
 from schemas.fold import STAMP, stamp
+from schemas.rewards import Earned, pack_earned, unpack_earned
+from schemas.state import Orders, Sharing, Talk, pack_orders, pack_sharing, pack_talk, unpack_orders, unpack_sharing, unpack_talk
 
 Buckets = dict[int, int]
 Recent = bytes
@@ -35,6 +37,33 @@ class Score:
         self.events = events
 
 
+class Opened:
+    """What of a brand's state was unpacked in this batch, and which of it has changed since; *orders_bytes*: of all orders, packed."""
+
+    __slots__ = (
+        "earned",
+        "earned_changed",
+        "orders",
+        "orders_bytes",
+        "orders_changed",
+        "sharing",
+        "sharing_changed",
+        "talk",
+        "talk_changed",
+    )
+
+    def __init__(self) -> None:
+        self.orders: Orders | None = None
+        self.orders_bytes = 0
+        self.orders_changed = False
+        self.talk: Talk | None = None
+        self.talk_changed = False
+        self.sharing: Sharing | None = None
+        self.sharing_changed = False
+        self.earned: Earned | None = None
+        self.earned_changed = False
+
+
 class BrandState:
     """What one brand has seen of a member.
 
@@ -49,12 +78,39 @@ class BrandState:
     ``Sharing``, *rewards* a packed ``schemas.rewards.Earned``: empty where nothing was
     ever shared or earned; *expires_ms* is the clock at which the first open reward
     expires.  Times: 0 = never.
+
+    *orders*, *talk*, *sharing* and *rewards* are asked for and changed by the
+    methods: each is unpacked once a batch, by the first event that asks, and
+    ``close`` packs what changed.
     """
 
     __slots__ = (
-        "active_ms", "alliance", "chat_ms", "click_ms", "consent", "counts", "coupons", "expires_ms", "first_ms", "ids", "order_count",
-        "order_ms", "orders", "pruned_day", "recent", "rewards", "score", "share_ms", "sharing", "spend", "tags", "talk", "value_events",
-        "values", "withheld",
+        "active_ms",
+        "alliance",
+        "chat_ms",
+        "click_ms",
+        "consent",
+        "counts",
+        "coupons",
+        "expires_ms",
+        "first_ms",
+        "ids",
+        "opened",
+        "order_count",
+        "order_ms",
+        "orders",
+        "pruned_day",
+        "recent",
+        "rewards",
+        "score",
+        "share_ms",
+        "sharing",
+        "spend",
+        "tags",
+        "talk",
+        "value_events",
+        "values",
+        "withheld",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -83,6 +139,112 @@ class BrandState:
         self.sharing = b""
         self.rewards = b""
         self.expires_ms = 0
+        self.opened: Opened | None = None
+
+    def _open(self) -> Opened:
+        if self.opened is None:
+            self.opened = Opened()
+        return self.opened
+
+    def read_orders(self) -> Orders:
+        """Give all orders that are kept, each packed; to change them is for ``put_order`` and ``drop_order``."""
+        opened = self._open()
+        if opened.orders is None:
+            opened.orders = unpack_orders(self.orders)
+            opened.orders_bytes = len(self.orders) - (1 if len(opened.orders) < 16 else 3) if self.orders else 0
+        return opened.orders
+
+    def put_order(self, order_id: str, packed: bytes) -> None:
+        """Keep an order, new or changed."""
+        kept, opened = self.read_orders(), self._open()
+        before = kept.get(order_id)
+        opened.orders_bytes += _entry_bytes(order_id, packed) - (0 if before is None else _entry_bytes(order_id, before))
+        kept[order_id] = packed
+        opened.orders_changed = True
+
+    def drop_order(self, order_id: str) -> None:
+        """Forget an order."""
+        kept, opened = self.read_orders(), self._open()
+        opened.orders_bytes -= _entry_bytes(order_id, kept.pop(order_id))
+        opened.orders_changed = True
+
+    def orders_bytes(self) -> int:
+        """Tell how many bytes all orders take, packed, but for the head of them all: the same however batches fall."""
+        self.read_orders()
+        return self._open().orders_bytes
+
+    def read_talk(self) -> Talk:
+        """Give the last messages, to look at."""
+        opened = self._open()
+        if opened.talk is None:
+            opened.talk = unpack_talk(self.talk)
+        return opened.talk
+
+    def edit_talk(self) -> Talk:
+        """Give the last messages, to change."""
+        self._open().talk_changed = True
+        return self.read_talk()
+
+    def may_have(self, message: bytes) -> bool:
+        """Tell whether the key of *message* may be among the last ones: without unpacking them, where that can be told so."""
+        opened = self.opened
+        if opened is None or opened.talk is None or not opened.talk_changed:
+            return message in self.talk
+        return any(message in packed for packed in opened.talk.messages)
+
+    def has_sharing(self) -> bool:
+        """Tell whether the member ever had to do with a share."""
+        return self.sharing != b"" or (self.opened is not None and self.opened.sharing_changed)
+
+    def read_sharing(self) -> Sharing:
+        """Give what the member has to do with shares, to look at."""
+        opened = self._open()
+        if opened.sharing is None:
+            opened.sharing = unpack_sharing(self.sharing)
+        return opened.sharing
+
+    def edit_sharing(self) -> Sharing:
+        """Give what the member has to do with shares, to change."""
+        self._open().sharing_changed = True
+        return self.read_sharing()
+
+    def has_earned(self) -> bool:
+        """Tell whether anything is remembered of rewards."""
+        return self.rewards != b"" or (self.opened is not None and self.opened.earned_changed)
+
+    def read_earned(self) -> Earned:
+        """Give what the member earned, to look at; or to change, if ``keep_earned`` follows."""
+        opened = self._open()
+        if opened.earned is None:
+            opened.earned = unpack_earned(self.rewards)
+        return opened.earned
+
+    def keep_earned(self, empty: bool) -> None:
+        """Let what ``read_earned`` gave stand as it was changed; *empty*: there is nothing in it."""
+        opened = self._open()
+        opened.earned_changed = not empty
+        if empty:
+            self.rewards, opened.earned = b"", None
+
+    def close(self) -> None:
+        """Pack what changed."""
+        opened, self.opened = self.opened, None
+        if opened is None:
+            return
+        if opened.orders_changed and opened.orders is not None:
+            self.orders = pack_orders(opened.orders)
+        if opened.talk_changed and opened.talk is not None:
+            self.talk = pack_talk(opened.talk)
+        if opened.sharing_changed and opened.sharing is not None:
+            self.sharing = pack_sharing(opened.sharing)
+        if opened.earned_changed and opened.earned is not None:
+            self.rewards = pack_earned(opened.earned)
+
+
+def _entry_bytes(order_id: str, packed: bytes) -> int:
+    """Count what an order takes among the others, in msgpack: its id as text, itself as bytes, and the head of each."""
+    named, size = len(order_id.encode()), len(packed)
+    return named + size + (1 if named < 32 else 2 if named < 256 else 3) + (2 if size < 256 else 3 if size < 65_536 else 5)
 
 
 class Member:
@@ -109,6 +271,8 @@ _decode: Final = msgspec.msgpack.Decoder().decode
 
 def pack_member(offset: int, due_ms: int, member: Member) -> bytes:
     """Pack *member* behind the offset folded last and the clock at which it is due (``NEVER`` = at none)."""
+    for state in member.brands.values():
+        state.close()
     packed: bytes = _encode([member.marks, {brand: _as_list(state) for brand, state in member.brands.items()}, member.heard])
     return stamp(offset, due_ms.to_bytes(DUE, "big") + packed)
 

@@ -23,20 +23,13 @@ from schemas.state import (
     RING,
     Credit,
     Message,
-    Orders,
     StatusRecord,
     Talk,
     order_last_ms,
     pack_message,
     pack_order,
-    pack_orders,
-    pack_sharing,
-    pack_talk,
     unpack_message,
     unpack_order,
-    unpack_orders,
-    unpack_sharing,
-    unpack_talk,
 )
 from streams import counters, dedupe, engagement, evidence, orders
 from streams.engagement import Decay
@@ -159,7 +152,7 @@ class Acts:
 
         A deed further down a chain than these rules reach counts nowhere.
         """
-        sharing = unpack_sharing(state.sharing)
+        sharing = state.read_sharing()
         cause = told.cause + bytes((told.depth,))
         had = sharing.credits.get(cause)
         if had is None and (told.was is not None or told.depth > self.plan.sharing.depth):  # the former: more than ``CREDITS`` ago
@@ -179,13 +172,12 @@ class Acts:
                 if len(sharing.credits) > CREDITS:
                     del sharing.credits[next(iter(sharing.credits))]
         if told.revocable or had is not None:
-            state.sharing = pack_sharing(sharing)
+            state.edit_sharing()
 
     def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
         name = f"order.{order_facts.status}"
         self._note_act(state, name, event.time_ms)
-        kept = unpack_orders(state.orders)
-        packed = kept.get(order_facts.order_id)
+        packed = state.read_orders().get(order_facts.order_id)
         order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
         alone = orders.independent(order, order_facts)
         before = orders.contribution_of(order, order_facts.status) if alone else orders.contributions(order)
@@ -209,11 +201,10 @@ class Acts:
             self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
             self.orphans += not order.versions
         _spend(state, spent_before, orders.counts(order))
-        kept[order_facts.order_id] = pack_order(order)
-        self._bound(state, kept, order_facts.order_id if packed is None else None)
-        state.orders = pack_orders(kept)
-        if len(state.orders) > ORDERS_BYTES:
-            state.orders = pack_orders(_fitted(kept, len(state.orders)))
+        state.put_order(order_facts.order_id, pack_order(order))
+        self._bound(state, order_facts.order_id if packed is None else None)
+        if state.orders_bytes() > ORDERS_BYTES:
+            _make_room(state)
 
     def _replace(self, state: BrandState, before: dict[str, Contribution], after: dict[str, Contribution]) -> None:
         for status in after if not before else sorted(before.keys() | after.keys()):
@@ -231,16 +222,16 @@ class Acts:
             if t_ms > state.active_ms:
                 state.active_ms = t_ms
 
-    def _bound(self, state: BrandState, kept: Orders, new: str | None) -> None:
+    def _bound(self, state: BrandState, new: str | None) -> None:
         """Forget orders after 400 days; of more than 1,000 keep only keys, versions and amounts of the older.
 
         *new* is the id of the order that was not known before: it may itself be older than those that shrank already.
         """
-        today = self.now_ms // DAY_MS
+        today, kept = self.now_ms // DAY_MS, state.read_orders()
         if state.pruned_day < today:
             state.pruned_day = today
             for old in [key for key, packed in kept.items() if order_last_ms(packed) < self.now_ms - KEPT_MS]:
-                del kept[old]
+                state.drop_order(old)
         surplus = len(kept) - ORDERS
         if new is None or surplus <= 0:
             return
@@ -249,19 +240,18 @@ class Acts:
         oldest_whole = min(age, by_age[surplus - 1])[1]
         order = unpack_order(kept[oldest_whole])
         orders.shrink(order)
-        kept[oldest_whole] = pack_order(order)
+        state.put_order(oldest_whole, pack_order(order))
         if len(kept) > SHRUNK:
-            del kept[by_age[0][1]]
+            state.drop_order(by_age[0][1])
 
     def _chat(self, state: BrandState, event: Event, chat: facts.Chat) -> None:
-        talk = unpack_talk(state.talk)
+        talk = state.edit_talk()
         key = message_key(self.keys, chat)
         if chat.msgtype == "recall":
             _push(talk.messages, pack_message(Message(key, "", event.time_ms, self.offset, 0.0, 0.0, "", ())))
             self._recall(state, talk, recall_key(self.keys, chat), chat.direction)
         else:
             self._say(state, talk, key, event, chat)
-        state.talk = pack_talk(talk)
 
     def _say(self, state: BrandState, talk: Talk, key: bytes, event: Event, chat: facts.Chat) -> None:
         state.chat_ms = max(state.chat_ms, event.time_ms)
@@ -323,15 +313,11 @@ def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction
     """
     match event.facts:
         case facts.Order() as order:
-            if order.order_id.encode() not in state.orders:  # packed, an id is its bytes: most are not there at all
-                return False
-            packed = unpack_orders(state.orders).get(order.order_id)
+            packed = state.read_orders().get(order.order_id)
             return packed is not None and orders.known(unpack_order(packed), order)
         case facts.Chat() as chat:
             key = message_key(keys, chat)
-            return key in state.talk and any(
-                key in packed and unpack_message(packed).key == key for packed in unpack_talk(state.talk).messages
-            )
+            return state.may_have(key) and any(key in packed and unpack_message(packed).key == key for packed in state.read_talk().messages)
         case facts.Coupon(status=status, reward_id=str(reward_id)):
             key = coupon_key(keys, reward_id, status)
             return dedupe.find(state.coupons, len(key), key) >= 0
@@ -377,23 +363,20 @@ def _decay(owned: SetPlan | None, act: Contribution) -> Decay | None:
     return owned.decay if owned is not None and act.offset > owned.scored_since else None
 
 
-def _fitted(kept: Orders, size: int) -> Orders:
-    """Make room: orders shrink, oldest first; if that is not enough they go, oldest first."""
+def _make_room(state: BrandState) -> None:
+    """Orders shrink, oldest first; if that is not enough they go, oldest first."""
+    kept, room = state.read_orders(), ORDERS_BYTES * 3 // 4
     by_age = sorted((order_last_ms(packed), key) for key, packed in kept.items())
-    room = ORDERS_BYTES * 3 // 4
     for _, key in by_age:
-        if size <= room:
-            return kept
+        if state.orders_bytes() <= room:
+            return
         order = unpack_order(kept[key])
         orders.shrink(order)
-        size -= len(kept[key])
-        kept[key] = pack_order(order)
-        size += len(kept[key])
+        state.put_order(key, pack_order(order))
     for _, key in by_age:
-        if size <= room:
-            break
-        size -= len(kept.pop(key))
-    return kept
+        if state.orders_bytes() <= room:
+            return
+        state.drop_order(key)
 
 
 def _spend(state: BrandState, before: tuple[bool, str, int], after: tuple[bool, str, int]) -> None:

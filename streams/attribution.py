@@ -27,15 +27,10 @@ from schemas.state import (
     TOUCHES,
     Attribution,
     Order,
-    Sharing,
     Touch,
     order_last_ms,
     pack_order,
-    pack_orders,
-    pack_sharing,
     unpack_order,
-    unpack_orders,
-    unpack_sharing,
 )
 from streams import consent, orders
 
@@ -58,7 +53,7 @@ def concerns(state: BrandState, event: Facts) -> bool:
         case facts.Share():
             return True
         case facts.Order(share_id=share_id, click_id=click_id):
-            return bool(state.sharing) or share_id is not None or click_id is not None
+            return state.has_sharing() or share_id is not None or click_id is not None
     return False
 
 
@@ -71,7 +66,7 @@ def asks(member: bytes, state: BrandState, event: Event, rules: SharingRules) ->
             asked = _shared(member, state, event, share)
             if share.parent_share_id is not None and share.parent_share_id != share.share_id:
                 touch = Touch(event.time_ms, share.parent_share_id, None, event.device, False)
-                asked += _touch(member, state, event, rules, unpack_sharing(state.sharing), touch)
+                asked += _touch(member, state, event, rules, touch)
             return asked
         case facts.Order() as order:
             return _ordered(member, state, event, rules, order)
@@ -93,42 +88,38 @@ def _shared(member: bytes, state: BrandState, event: Event, share: facts.Share) 
 
 def _opened(member: bytes, state: BrandState, event: Event, rules: SharingRules, share_id: str, click_id: str | None) -> list[Asked]:
     """Tell a share of its visit, unless this member came by it lately and it knows."""
-    sharing, asked, known = unpack_sharing(state.sharing), list[Asked](), False
-    for touch in sharing.touches:
+    asked, known = list[Asked](), False
+    for touch in state.read_sharing().touches:
         known |= touch.opened and touch.share_id == share_id
     if not known:
         now = Happened(event.time_ms, event.append_ms, event.id)
         visit = Deed(member, event.brand, _some(event.device), rules.depth, "", None, now)
         asked.append(Asked(key_of(event.brand, share_id), visit))
-    return asked + _touch(member, state, event, rules, sharing, Touch(event.time_ms, share_id, click_id, event.device, True))
+    return asked + _touch(member, state, event, rules, Touch(event.time_ms, share_id, click_id, event.device, True))
 
 
-def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, sharing: Sharing, touch: Touch) -> list[Asked]:
+def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, touch: Touch) -> list[Asked]:
     """Remember that the member came by a share; orders that were known before, but happened after, may be its."""
-    touches = sharing.touches
+    touches = state.edit_sharing().touches
     touches.append(touch)
     if len(touches) > 1 and touch.time_ms <= touches[-2].time_ms:
         touches.sort(key=_by_time)
     del touches[:-TOUCHES]
-    state.sharing = pack_sharing(sharing)
     if state.order_ms < touch.time_ms:
         return []
-    kept, asked = unpack_orders(state.orders), list[Asked]()
-    for order_id, packed in sorted(kept.items()):
+    asked = list[Asked]()
+    for order_id, packed in sorted(state.read_orders().items()):
         if order_last_ms(packed) >= touch.time_ms:
             order = unpack_order(packed)
             if changed := _restate(member, event, order_id, order, touches, rules):
-                kept[order_id] = pack_order(order)
+                state.put_order(order_id, pack_order(order))
                 asked += changed
-    if asked:
-        state.orders = pack_orders(kept)
     return asked
 
 
 def _ordered(member: bytes, state: BrandState, event: Event, rules: SharingRules, came: facts.Order) -> list[Asked]:
     """Tell a share of what an order has come to, if one stands or did."""
-    kept = unpack_orders(state.orders)
-    packed = kept.get(came.order_id)
+    packed = state.read_orders().get(came.order_id)
     if packed is None:  # too old to be kept
         return []
     order = unpack_order(packed)
@@ -136,11 +127,11 @@ def _ordered(member: bytes, state: BrandState, event: Event, rules: SharingRules
     if (came.share_id is not None or came.click_id is not None) and (named.version < 0 or came.version < named.version):
         named.version, named.share_id, named.click_id, named.device = came.version, came.share_id, came.click_id, event.device
         order.attribution = named
-    asked = _restate(member, event, came.order_id, order, unpack_sharing(state.sharing).touches, rules)
+    asked = _restate(member, event, came.order_id, order, state.read_sharing().touches, rules)
     if order.attribution is not None:
-        kept[came.order_id] = pack_order(order)
-        state.orders = pack_orders(kept)
-        state.sharing = state.sharing or pack_sharing(unpack_sharing(b""))
+        state.put_order(came.order_id, pack_order(order))
+        if not state.has_sharing():
+            state.edit_sharing()
     return asked
 
 

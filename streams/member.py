@@ -142,7 +142,7 @@ class MembersFold:
         if attribution.concerns(state, event.facts):
             for key, word in attribution.asks(live.key, state, event, plan.sharing):
                 self.out.ask(topics.SHARES, key, partial(shares.packed, word))
-        if plan.offers is not None or state.rewards:
+        if plan.offers is not None or state.has_earned():
             self._reward(live, event, plan, state)
 
     def _repeated(self, state: BrandState, event: Event) -> bool | Refused:
@@ -335,7 +335,7 @@ class MembersFold:
             if told:
                 exits = [Change(name, False, False, None, (), version) for name in gone]
                 self.out.changes(live, brand, exits, here)
-            if state.rewards:
+            if state.has_earned():
                 self.out.say(live, brand, rewards.on_rules(plan.offers, state, self._voice(live, brand)), here)
         live.due_ms = NEVER
         self._judge_all(live, here)
@@ -358,7 +358,7 @@ class MembersFold:
         here = self.out.here(record.offset)
         if applied.counted:
             self._judge_credit(live, told, plan, applied, here)
-        if plan.offers is not None or state.rewards:
+        if plan.offers is not None or state.has_earned():
             self._reward_share(live, told, plan, state, bool(applied.counted), here)
 
     def _judge_credit(self, live: Live, told: ShareTold, plan: Plan, applied: acts.Acts, here: Origin) -> None:

@@ -29,12 +29,10 @@ from schemas.rewards import (
     Refusal,
     Reversal,
     Reward,
-    pack_earned,
-    unpack_earned,
 )
 from schemas.rules import ORDERED, VISITED
 from schemas.scalars import instant_text
-from schemas.state import Order, unpack_order, unpack_orders, unpack_talk
+from schemas.state import Order, unpack_order
 from streams import orders, undoing
 from streams.campaigns import Deciding
 from streams.conditions import Trigger
@@ -50,8 +48,8 @@ def concerns(offers: Offers | None, state: BrandState, event: Event, changes: Co
     if offers is not None and name_of(deed) in offers.by_event:
         return True
     if isinstance(deed, facts.Coupon):
-        return offers is not None or state.rewards != b""
-    if state.rewards and (isinstance(deed, facts.Order) or (isinstance(deed, facts.Chat) and deed.recalls is not None)):
+        return offers is not None or state.has_earned()
+    if state.has_earned() and (isinstance(deed, facts.Order) or (isinstance(deed, facts.Chat) and deed.recalls is not None)):
         return True
     return (
         offers is not None and bool(changes) and any(change.entered and change.tag.partition(":")[0] in offers.by_tag for change in changes)
@@ -79,7 +77,7 @@ def on_event(
     offers: Offers | None, state: BrandState, event: Event, changes: Collection[Change], voice: Voice, allowed: bool
 ) -> list[Saying]:
     """Let *event*, which is counted already and made the tags *changes*, redeem, take back and earn."""
-    earned = unpack_earned(state.rewards)
+    earned = state.read_earned()
     match event.facts:
         case facts.Coupon() as coupon:
             _coupon(offers, earned, coupon, event, voice)
@@ -121,7 +119,7 @@ def on_share(
     offers: Offers | None, state: BrandState, told: ShareTold, counted: bool, changes: Collection[Change], voice: Voice, allowed: bool
 ) -> list[Saying]:
     """Let what a share brought its sharer, which is *counted* anew or not, take back and earn."""
-    earned = unpack_earned(state.rewards)
+    earned = state.read_earned()
     event = told.now or told.was
     if told.now is None:
         undoing.undo_share(earned, voice, told.cause, event.id if event is not None else "")
@@ -161,7 +159,7 @@ def trigger_of(state: BrandState, event: Event, name: str, keys: Keys) -> Trigge
             if chat.msgtype == "recall":
                 return None
             trigger.cause = message_cause(keys, chat, chat.message_id)
-            if trigger.cause in unpack_talk(state.talk).recalled:
+            if trigger.cause in state.read_talk().recalled:
                 return None
     return trigger
 
@@ -186,7 +184,7 @@ def _of_order(state: BrandState, facts_of_order: facts.Order, trigger: Trigger, 
 
 def order_of(state: BrandState, order_id: str) -> Order | None:
     """Find an order; None for one that was too old to be kept."""
-    packed = unpack_orders(state.orders).get(order_id)
+    packed = state.read_orders().get(order_id)
     return unpack_order(packed) if packed is not None else None
 
 
@@ -234,7 +232,7 @@ def _undo_early(state: BrandState, earned: Earned, event: Event, voice: Voice, t
 
 def on_clock(offers: Offers | None, state: BrandState, changes: Collection[Change], voice: Voice, allowed: bool) -> list[Saying]:
     """Let expire what is due, and tags that the clock brought about trigger."""
-    earned = unpack_earned(state.rewards)
+    earned = state.read_earned()
     for reward_id, reward in sorted(earned.rewards.items()):
         if reward.status == GRANTED and reward.valid_until_ms and reward.valid_until_ms <= voice.now_ms:
             undoing.expire(earned, voice, reward_id)
@@ -249,7 +247,7 @@ def on_clock(offers: Offers | None, state: BrandState, changes: Collection[Chang
 
 def on_answer(state: BrandState, answer: Answer, voice: Voice) -> list[Saying]:
     """Settle or release what budgets decided on; an answer to nothing that is asked for changes nothing."""
-    earned = unpack_earned(state.rewards)
+    earned = state.read_earned()
     reward = earned.rewards.get(answer.reward_id)
     if reward is None or reward.status != ASKED:
         return []
@@ -281,9 +279,9 @@ def _granted(earned: Earned, reward_id: bytes, reward: Reward, voice: Voice) -> 
 
 def on_rules(offers: Offers | None, state: BrandState, voice: Voice) -> list[Saying]:
     """Take back what is open of campaigns that have ended: their reservations return."""
-    if not state.rewards or offers is None:
+    if not state.has_earned() or offers is None:
         return []
-    earned = unpack_earned(state.rewards)
+    earned = state.read_earned()
     for reward_id, reward in sorted(earned.rewards.items()):
         offer = offers.by_id.get(reward.campaign)
         if offer is not None and offer.state == "ended" and reward.currency and reward.status in (ASKED, GRANTED):
@@ -343,5 +341,4 @@ def _find(earned: Earned, coupon: facts.Coupon, keys: Keys) -> bytes | None:
 def _keep(state: BrandState, earned: Earned) -> None:
     open_until = [reward.valid_until_ms for reward in earned.rewards.values() if reward.status == GRANTED and reward.valid_until_ms]
     state.expires_ms = min(open_until) if open_until else 0
-    empty = not (earned.rewards or earned.streaks or earned.refused or earned.points or earned.ledger)
-    state.rewards = b"" if empty else pack_earned(earned)
+    state.keep_earned(not (earned.rewards or earned.streaks or earned.refused or earned.points or earned.ledger))
