@@ -257,7 +257,10 @@ def _compare_caps(found: Account, campaign: str, rewards: Rewards, deeds: Sequen
 
 
 def _compare_opened(found: Account, campaign: str, rewards: Rewards, unsure: set[Identity]) -> None:
-    """Whoever's share was opened, by the recount, has it once, and nobody else."""
+    """Whoever's share was opened, by the recount, had it once, and nobody else has it.
+
+    It may have been taken back: from whom a long chain of shares had to tell that its visitor stands above them.
+    """
     brand = campaign.partition("/")[0]
     own = [
         verdict for verdict in found.verdicts if verdict.record.brand == brand and verdict.said is not None and verdict.said.who in unsure
@@ -265,9 +268,10 @@ def _compare_opened(found: Account, campaign: str, rewards: Rewards, unsure: set
     doubtful = {told.member for verdict in own if (told := found.enriched.get(verdict.record[:3])) is not None}
     earned = {member for (at, member), ending in found.final.items() if at == brand and OPENED in ending.now.tags}
     granted = Counter(one.member for one in rewards.granted.values())
+    standing = {one.member for one in rewards.standing}
     for member in earned - granted.keys() - doubtful:
         found.find(Kind.LOST, "no reward for a share that was opened", campaign, member)
-    for member in granted.keys() - earned - doubtful:
+    for member in standing - earned - doubtful:
         found.find(Kind.WRONG, "a reward for a share that nobody opened", campaign, member)
     for member in [one for one, times in granted.items() if times > 1]:
         found.find(Kind.TWICE, "two rewards for shares that were opened", campaign, member)
