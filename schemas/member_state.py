@@ -41,16 +41,8 @@ class Opened:
     """What of a brand's state was unpacked in this batch, and which of it has changed since; *orders_bytes*: of all orders, packed."""
 
     __slots__ = (
-        "earned",
-        "earned_changed",
-        "orders",
-        "orders_bytes",
-        "orders_changed",
-        "sharing",
-        "sharing_changed",
-        "talk",
-        "talk_changed",
-    )
+        "earned", "earned_changed", "orders", "orders_bytes", "orders_changed", "sharing", "sharing_changed", "talk", "talk_changed",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.orders: Orders | None = None
@@ -85,32 +77,9 @@ class BrandState:
     """
 
     __slots__ = (
-        "active_ms",
-        "alliance",
-        "chat_ms",
-        "click_ms",
-        "consent",
-        "counts",
-        "coupons",
-        "expires_ms",
-        "first_ms",
-        "ids",
-        "opened",
-        "order_count",
-        "order_ms",
-        "orders",
-        "pruned_day",
-        "recent",
-        "rewards",
-        "score",
-        "share_ms",
-        "sharing",
-        "spend",
-        "tags",
-        "talk",
-        "value_events",
-        "values",
-        "withheld",
+        "active_ms", "alliance", "chat_ms", "click_ms", "consent", "counts", "coupons", "expires_ms", "first_ms", "ids", "opened",
+        "order_count", "order_ms", "orders", "pruned_day", "recent", "rewards", "score", "share_ms", "sharing", "spend", "tags", "talk",
+        "value_events", "values", "withheld",
     )  # fmt: skip
 
     def __init__(self) -> None:
