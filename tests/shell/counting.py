@@ -59,10 +59,10 @@ class Expected:
 
 
 def _packed(counts: dict[bytes, tuple[int, int, int]], sequences: list[int], last: list[int]) -> dict[bytes, bytes]:
-    states = {key: offset.to_bytes(STAMP, "big") + b"%d %d" % (count, chain) for key, (offset, count, chain) in counts.items()}
+    states = {key: (offset + 1).to_bytes(STAMP, "big") + b"%d %d" % (count, chain) for key, (offset, count, chain) in counts.items()}
     for brand, sequence in enumerate(sequences):
         if sequence:
-            states[b"\0brand:%d" % brand] = last[brand].to_bytes(STAMP, "big") + b"%d" % sequence
+            states[b"\0brand:%d" % brand] = (last[brand] + 1).to_bytes(STAMP, "big") + b"%d" % sequence
     return states
 
 
