@@ -45,7 +45,10 @@ class Piece(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """How much of what goes wrong, as shares of all records; *favourite*: how much one member of each shop does alone."""
+    """How much of what goes wrong, as shares of all records; *favourite*: how much one member of each shop does alone, who opens no shares.
+
+    A member's last 16 visits of shares are remembered: of whoever comes by more, nobody can say afterwards whose an order is.
+    """
 
     duplicates: float = 0.01
     refused: float = 0.005
@@ -142,7 +145,7 @@ class _Street:
         alone = self.mix.favourite and self.random.random() < self.mix.favourite
         person = crowd.people[0] if alone else crowd.draw(self.random)
         self.serial += 1
-        visit = Visit(self.random, shop, person, self.serial, at_ms, self.shared[shop.slug])
+        visit = Visit(self.random, shop, person, self.serial, at_ms, self.shared[shop.slug], opens=not alone)
         old_ms = self.random.randint(20 * DAY, 200 * DAY) if self.random.random() < self.mix.old else 0
         first, *later = visit.happenings()
         for one in later:

@@ -27,15 +27,19 @@ class Happening(NamedTuple):
 
 
 class Visit:
-    """One occasion at *shop*; *serial* gives ids that no other visit has; *shared* are the shop's shares, the latest last."""
+    """One occasion at *shop*; *serial* gives ids that no other visit has.
 
-    def __init__(self, random: Random, shop: Shop, person: Person, serial: int, now_ms: int, shared: list[str]) -> None:
+    *shared* are the shop's shares, the latest last; whoever *opens* some comes by them now and then.
+    """
+
+    def __init__(self, random: Random, shop: Shop, person: Person, serial: int, now_ms: int, shared: list[str], *, opens: bool) -> None:
         self.random = random
         self.shop = shop
         self.person = person
         self.serial = serial
         self.now_ms = now_ms
         self.shared = shared
+        self.opens = opens
 
     def happenings(self) -> list[Happening]:
         """Say what happens at once (the first) and what follows."""
@@ -68,7 +72,7 @@ class Visit:
             data["item"] = self._item()
         else:
             data["page"] = f"pages/{self.random.choice(('home', 'story', 'sale'))}/index"
-        if self.random.random() < 0.1:
+        if self.opens and self.random.random() < 0.1:
             data |= {"share_id": self._opened(), "first_visit": self.random.random() < 0.5}
         return [Happening(0, "click", data)]
 
@@ -83,7 +87,7 @@ class Visit:
         data = {"share_id": share_id, "via": self.random.choices(VIAS, weights=VIA_WEIGHTS)[0], "item": self._item()}
         if data["via"] == "wechat_group":
             data["room_id"] = f"room{self.random.randrange(30)}"
-        if self.random.random() < 0.2:
+        if self.opens and self.random.random() < 0.2:
             data["parent_share_id"] = self._opened()
         self.shared.append(share_id)
         return [Happening(0, "share", data)]
