@@ -44,8 +44,8 @@ TOLD: Final = frozenset({Refusal.BUDGET, Refusal.CAP, Refusal.COOLDOWN, Refusal.
 
 WOULD_EARN: Final = "shadow"
 """What is counted where a shadow would have granted something."""
-WOULD_REFUSE: Final = {f"shadow_{refusal.value}": refusal for refusal in Refusal}
-"""What is counted where it would have refused, and why."""
+WOULD_REFUSE: Final = {refusal: f"shadow_{refusal.value}" for refusal in Refusal}
+"""What is counted where it would have refused, by the reason."""
 
 
 class Reversal(StrEnum):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas import envelope, rules, topics
-from schemas.crm import CrmRecord, RewardGranted, RewardRefused, RewardReversed, Value
+from schemas.crm import CrmRecord, RewardGranted, RewardRefused, RewardReversed
 from schemas.currencies import DIGITS
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision, Rewarded
@@ -86,19 +86,9 @@ class _Rewards(Outbox):
     def manifests(self, offset: int) -> None:
         """Say nothing."""
 
-    def tell(
-        self,
-        live: Live,
-        brand: str,
-        book: Book,
-        record_type: str,
-        effect: str,
-        origin: Origin,  # noqa: ARG002 - as an outbox has it
-        value: Value,
-        brands_origin: str | None = None,
-    ) -> None:
-        """Keep *value*, which is a reward's."""
-        self.decisions.append(self._record(brand, book, record_type, effect, self.name(live, brand), value, brands_origin))
+    def numbered(self, member: bytes, brand: str, book: Book, effect: str, origin: Origin) -> str:  # noqa: ARG002 - as an outbox has it
+        """Give no number and no id."""
+        return ""
 
 
 class _Desk:
@@ -294,7 +284,7 @@ def needed(rules: RuleSet) -> RuleSet:
     return msgspec.structs.replace(rules, tags=kept, engagement=rules.engagement if engaged else None)
 
 
-_COUNTED: Final = frozenset({*Refusal, WOULD_EARN, *WOULD_REFUSE})
+_COUNTED: Final = frozenset({*Refusal, WOULD_EARN, *WOULD_REFUSE.values()})
 
 
 def _value(text: str, currency: str) -> int:

@@ -41,8 +41,6 @@ from streams.rules_words import duration_text
 DECIDED: Final = frozenset({ASKED, GRANTED, REDEEMED, EXPIRED, HELD})
 """What counts for cooldown and caps: all but what was taken back; what a shadow decides counts for the shadow alone."""
 
-_WOULD_REFUSE: Final = {refusal: outcome for outcome, refusal in WOULD_REFUSE.items()}
-
 
 class Deciding:
     """Decides on the triggers of one record for one member at one brand; *allowed* is the member's consent to rewards."""
@@ -121,7 +119,7 @@ class Deciding:
             while len(self.earned.refused) > MOST_REFUSALS:
                 del self.earned.refused[next(iter(self.earned.refused))]
         if offer.state == "shadow":
-            self.voice.count(offer.id, _WOULD_REFUSE[reason])
+            self.voice.count(offer.id, WOULD_REFUSE[reason])
         else:
             self.voice.refuse(offer.id, offer.version, reward_id, reason, detail)
 

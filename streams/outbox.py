@@ -91,10 +91,15 @@ class Outbox:
         brands_origin: str | None = None,
     ) -> None:
         """Give *value* the next number of the brand's sequence, and an id that a replay gives it again."""
-        record_id = self._keys.record_id(origin, live.key, f"{brand}:{effect}")
+        record_id = self.numbered(live.key, brand, book, effect, origin)
+        self.decisions.append(self._record(brand, book, record_type, record_id, self.name(live, brand), value, brands_origin))
+
+    def numbered(self, member: bytes, brand: str, book: Book, effect: str, origin: Origin) -> str:
+        """Count a record in *book*, and chain it for the manifest; gives its id."""
+        record_id = self._keys.record_id(origin, member, f"{brand}:{effect}")
         book.sequence += 1
         book.chain = sha256(book.chain + record_id.encode()).digest()
-        self.decisions.append(self._record(brand, book, record_type, record_id, self.name(live, brand), value, brands_origin))
+        return record_id
 
     def manifests(self, offset: int) -> None:
         """State to each brand what it was sent since its last manifest, if there was anything."""

@@ -18,6 +18,7 @@ EVERY_S: Final = 1.0
 COUNTED: Final = {"events": "events_total", "enriched": "enriched_total", "duplicates": "duplicates_total", "refused": "refusals_total"}
 REFUSALS: Final = frozenset(Refusal)
 REVERSALS: Final = frozenset(Reversal)
+REFUSED_BY_SHADOWS: Final = {outcome: refusal for refusal, outcome in WOULD_REFUSE.items()}
 MOST_CAMPAIGNS: Final = 20
 
 
@@ -93,9 +94,9 @@ def campaigns(now: Look) -> list[Table]:
     money, grants = total(now.pages, "budget_minor", "campaign", "kind"), total(now.pages, "budget_grants_left", "campaign")
     counted: dict[str, dict[str, float]] = {}
     for (campaign, outcome), times in outcomes.items():
-        in_shadow = outcome == WOULD_EARN or outcome in WOULD_REFUSE
+        in_shadow = outcome == WOULD_EARN or outcome in REFUSED_BY_SHADOWS
         found = counted.setdefault(f"{campaign} (shadow)" if in_shadow else campaign, {})
-        kind = _kind(WOULD_REFUSE.get(outcome, outcome))
+        kind = _kind(REFUSED_BY_SHADOWS.get(outcome, outcome))
         found[kind] = found.get(kind, 0.0) + times
     table = Table("campaign", "asked", "granted", "refused", "taken back", "reserved", "spent", "left", "grants left", title="campaigns")
     for column in table.columns[1:]:

@@ -63,7 +63,7 @@ class Follower:
             self._consumer.close()
 
     def _take(self, message: Message) -> None:
-        headers = {str(name): _text(value) for name, value in list(message.headers() or ())}
+        headers = headers_of(message)
         topic = message.topic() or ""
         if topic in self._letters:
             self.received[self._letters[topic]].letters[int(headers[PARTITION]), int(headers[OFFSET])] = headers[REASON]
@@ -72,7 +72,7 @@ class Follower:
         stream, number = (headers["ce_huiliupartition"], headers["ce_huiliuepoch"]), int(headers["ce_huiliusequence"])
         if number > received.last.get(stream, 0):
             received.last[stream] = number
-            value = _value(message, headers)
+            value = value_of(message, headers)
             _note(received, message, headers, value)
             piece = self._wallets.hear(self._crm[topic], headers["ce_type"], value, int(time.time() * 1000))
             if piece is not None:
@@ -96,7 +96,13 @@ def _note(received: Received, message: Message, headers: dict[str, str], value: 
 REWARDS: Final = (crm.REWARD_GRANTED, crm.REWARD_REVERSED, crm.REWARD_REFUSED)
 
 
-def _value(message: Message, headers: dict[str, str]) -> Any:
+def headers_of(message: Message) -> dict[str, str]:
+    """Read the headers as text."""
+    return {str(name): _text(value) for name, value in list(message.headers() or ())}
+
+
+def value_of(message: Message, headers: dict[str, str]) -> Any:
+    """Decode a CRM record's value, as its *headers* say."""
     value = message.value() or b""
     return msgspec.msgpack.decode(value) if headers["content-type"] == "application/msgpack" else msgspec.json.decode(value)
 

@@ -87,6 +87,15 @@ def put(owner: Any, name: str, other: Any) -> None:
     setattr(owner, name, other)
 
 
+def _forget_at_restore(fold: Any) -> None:
+    restore = fold.restore
+
+    def emptied(self: Any, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
+        restore(self, home, {}, clock_ms)
+
+    put(fold, "restore", emptied)
+
+
 # The engine
 
 
@@ -479,12 +488,7 @@ def _() -> None:
 
 @bug("budgets begin anew on restore", "kill budgets", "kill budgets")
 def _() -> None:
-    restore = BudgetsFold.restore
-
-    def emptied(self: BudgetsFold, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
-        restore(self, home, {}, clock_ms)
-
-    put(BudgetsFold, "restore", emptied)
+    _forget_at_restore(BudgetsFold)
 
 
 @bug("what is redeemed stays reserved")
@@ -497,12 +501,7 @@ def _() -> None:
 
 @bug("shares begin anew on restore", "kill shares", "kill shares")
 def _() -> None:
-    restore = SharesFold.restore
-
-    def emptied(self: SharesFold, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
-        restore(self, home, {}, clock_ms)
-
-    put(SharesFold, "restore", emptied)
+    _forget_at_restore(SharesFold)
 
 
 @bug("a share that is known later credits nobody", odd=("shuffled by an hour",))

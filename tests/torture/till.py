@@ -1,17 +1,16 @@
 """The brands' tills: coupons of a run are redeemed as soon as the CRM has told of them."""
 
-import json
 import time
 from collections.abc import Collection, Sequence
 from threading import Event, Thread
 from typing import Final
 
-import msgpack
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from agents.clients import librdkafka
 from agents.settings import Settings
 from agents.topic_log import Writer
+from deploy.demo.follower import headers_of, value_of
 from deploy.demo.till import Wallets
 from schemas import topics
 
@@ -57,9 +56,9 @@ class Till(Thread):
             consumer.close()
 
     def _take(self, writer: Writer, message: Message) -> None:
-        headers = {str(name): text.decode() if isinstance(text, bytes) else text for name, text in list(message.headers() or ())}
-        value = (msgpack.unpackb if headers["content-type"] == "application/msgpack" else json.loads)(message.value() or b"")
-        piece = self._wallets.hear(self._brands[message.topic() or ""], headers["ce_type"] or "", value, int(time.time() * 1000))
+        headers = headers_of(message)
+        brand, value = self._brands[message.topic() or ""], value_of(message, headers)
+        piece = self._wallets.hear(brand, headers["ce_type"], value, int(time.time() * 1000))
         if piece is not None:
             writer.send(topics.events(piece.brand), piece.value, piece.key, piece.headers)
             self.published += 1
