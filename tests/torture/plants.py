@@ -1,15 +1,14 @@
-"""Bugs that are planted in a worker, to see that the harness finds them.  The product has no such switches: its code is replaced.
+"""Every bug that can be planted, to see that the harness finds them: those of engine, intake, members and sinks here, others by import.
 
-Folds are planted in plain Python (``tests.torture.PLAIN``): what mypyc compiled can't
-be changed.  Bugs that need a schedule of the engine rather than a fold are
-planted in ``tests/simulation/mutants.py``.
+Bugs that need a schedule of the engine rather than a fold are planted in
+``tests/simulation/mutants.py``.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from confluent_kafka import Consumer
 
@@ -19,21 +18,16 @@ from agents.engine.keyed import KeyedBackend
 from agents.engine.pipeline import Place, Transaction
 from agents.engine.stateless import StatelessBackend
 from agents.members_fold import RenderedFold
-from schemas import topics
-from schemas.budgets import Budget, Grant, RewardAsk
 from schemas.dead_letters import REASON
 from schemas.effects import Effect
 from schemas.envelope import Event, Terms
 from schemas.fold import Folded, Home, PartitionFold, Record
 from schemas.refusals import Reason
-from schemas.rewards import ASKED, ON_CANCEL, ON_REFUND, Earned, Reversal
 from schemas.state import RING
 from sinks import dead_letters, serving_scripts
 from sinks import redis as serving
 from streams import (
     acts,
-    budgets,
-    campaigns,
     consent,
     counters,
     dedupe,
@@ -44,56 +38,17 @@ from streams import (
     orders,
     outbox,
     partition,
-    shares,
-    undoing,
     windows,
 )
-from streams.budgets import BudgetsFold
 from streams.keys import Keys
-from streams.rewarding import Voice
-from streams.shares_fold import SharesFold
-from tests.torture import points
+from tests.torture import points, reward_plants  # noqa: F401 - enters its bugs
+from tests.torture.planting import ENV, PLANTS, Plant, bug, listed, put
 
-ENV: Final = "TORTURE_PLANT"
+__all__ = ["ENV", "PLANTS", "Plant", "listed"]
+
 KILLS: Final = ("kill members", "kill members")
 INTAKE: Final = ("kill intake", "kill intake", "kill intake")
 FROZEN: Final = ("freeze members", "freeze members")
-
-
-class Plant(NamedTuple):
-    """A bug; *faults* is what may bring it to light, *odd* what must be odd about the input."""
-
-    plant: Callable[[], None]
-    faults: tuple[str, ...] = ()
-    odd: tuple[str, ...] = ()
-
-
-PLANTS: Final[dict[str, Plant]] = {}
-
-
-def bug(name: str, *faults: str, odd: tuple[str, ...] = ()) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Enter a bug under its *name*."""
-
-    def enter(plant: Callable[[], None]) -> Callable[[], None]:
-        PLANTS[name] = Plant(plant, faults, odd)
-        return plant
-
-    return enter
-
-
-def put(owner: Any, name: str, other: Any) -> None:
-    """Replace a part of the product, which must be there."""
-    assert hasattr(owner, name), f"{owner} has no {name} any more"
-    setattr(owner, name, other)
-
-
-def _forget_at_restore(fold: Any) -> None:
-    restore = fold.restore
-
-    def emptied(self: Any, home: Home, states: Mapping[bytes, bytes], clock_ms: int) -> None:
-        restore(self, home, {}, clock_ms)
-
-    put(fold, "restore", emptied)
 
 
 # The engine
@@ -418,102 +373,3 @@ def _() -> None:
         return record(letter._replace(key=None))
 
     put(dead_letters, "record", bare)
-
-
-def listed() -> Iterator[str]:
-    """Name every bug with what brings it to light."""
-    for name, plant in PLANTS.items():
-        yield f"{name}: {', '.join((*plant.faults, *plant.odd)) or 'nothing else'}"
-
-
-# Campaigns and money
-
-
-@bug("budget decided in members")
-def _() -> None:
-    decide = BudgetsFold._decide  # noqa: SLF001
-    apart: dict[tuple[str, int], Budget] = {}
-
-    def decided(self: BudgetsFold, budget: Budget, campaign: str, ask: RewardAsk, offset: int) -> None:
-        """Decide by what the members of this one partition were granted."""
-        own = apart.setdefault((campaign, topics.member_partition(ask.member, self.home.partitions)), Budget(budget.version, budget.limits))
-        before = own.total.grants
-        decide(self, own, campaign, ask, offset)
-        if own.total.grants > before:
-            budgets.move(budget, budgets.day_of(own.limits, ask.at_ms), ask.amount_minor if ask.lasting else 0, 0, 1)
-
-    put(BudgetsFold, "_decide", decided)
-
-
-@bug("grant without once-key")
-def _() -> None:
-    put(campaigns, "once_key", lambda _, trigger: trigger.id)
-
-
-@bug("release twice")
-def _() -> None:
-    give_back = budgets.give_back
-
-    def twice(budget: Budget, grant: Grant, amount_minor: int, whole: bool) -> None:
-        amount_minor = min(amount_minor, grant.amount_minor)
-        give_back(budget, grant, amount_minor, whole)
-        budgets.move(budget, grant.day, -amount_minor, 0, 0)
-
-    put(budgets, "give_back", twice)
-
-
-@bug("undo by order id alone")
-def _() -> None:
-    def undo_order(earned: Earned, voice: Voice, order: Any, cause: bytes, event: str) -> None:
-        undoing.undo_cause(earned, voice, cause, ON_CANCEL | ON_REFUND, Reversal.REFUNDED, event)
-
-    put(undoing, "undo_order", undo_order)
-
-
-@bug("cap in processing time")
-def _() -> None:
-    put(campaigns, "over", lambda cap, _offer, had, _t_ms: len(had) >= cap.rewards)
-
-
-@bug("a refund that comes before the answer of budgets is forgotten", odd=("shuffled by an hour",))
-def _() -> None:
-    take_back = undoing.take_back
-
-    def at_once(earned: Earned, voice: Voice, reward_id: bytes, target: int, reason: Reversal, cause: str) -> None:
-        if earned.rewards[reward_id].status != ASKED:
-            take_back(earned, voice, reward_id, target, reason, cause)
-
-    put(undoing, "take_back", at_once)
-
-
-@bug("budgets begin anew on restore", "kill budgets", "kill budgets")
-def _() -> None:
-    _forget_at_restore(BudgetsFold)
-
-
-@bug("what is redeemed stays reserved")
-def _() -> None:
-    put(budgets, "redeem", lambda _budget, _grant: None)
-
-
-# Shares
-
-
-@bug("shares begin anew on restore", "kill shares", "kill shares")
-def _() -> None:
-    _forget_at_restore(SharesFold)
-
-
-@bug("a share that is known later credits nobody", odd=("shuffled by an hour",))
-def _() -> None:
-    put(shares, "keep_unknown", lambda _share, _deed: False)
-
-
-@bug("whoever opens their own share earns")
-def _() -> None:
-    put(shares, "_refusal", lambda _share, _deed, _above: None)
-
-
-@bug("what shares say again counts again", *("kill shares",) * 4)
-def _() -> None:
-    put(member.MembersFold, "_hear", lambda _self, _live, _origin, _index: True)
