@@ -144,17 +144,24 @@ def _show(asked: Asked, settings: Settings, follower: Follower, tills: SimpleQue
     screen = Screen(settings, publisher, follower, console)
     thread.start()
     latest = time.monotonic() + asked.seconds + SETTLE_S
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        said = 0.0
-        while time.monotonic() < latest and not (publisher.done and _all_back(publisher, follower) and _all_answered(settings)):
-            if console.is_terminal:
-                live.update(screen.draw(), refresh=True)
-            elif time.monotonic() > said + 5:
-                said = time.monotonic()
-                console.print(screen.line(), highlight=False)
-            time.sleep(0.5)
-    thread.join()
+    try:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            said = 0.0
+            while time.monotonic() < latest and not _all_over(publisher, follower, tills, settings):
+                if console.is_terminal:
+                    live.update(screen.draw(), refresh=True)
+                elif time.monotonic() > said + 5:
+                    said = time.monotonic()
+                    console.print(screen.line(), highlight=False)
+                time.sleep(0.5)
+    finally:
+        publisher.closed.set()
+        thread.join()
     return publisher
+
+
+def _all_over(publisher: Publisher, follower: Follower, tills: SimpleQueue[Piece], settings: Settings) -> bool:
+    return publisher.over and tills.empty() and _all_back(publisher, follower) and _all_answered(settings)
 
 
 def _all_back(publisher: Publisher, follower: Follower) -> bool:
