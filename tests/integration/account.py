@@ -145,6 +145,7 @@ def account(
     _compare_clocks(found)
     _compare_manifests(found)
     _compare_stated(found)
+    _compare_names(found)
     _compare_members(found, rules)
     _compare_tags(found, _tags_told(found))
     return found
@@ -359,6 +360,24 @@ def _compare_stated(found: Account) -> None:
                 found.find(Kind.WRONG, f"manifests state {what} of", brand, said[brand], "expected", there[brand])
 
 
+def _compare_names(found: Account) -> None:
+    """Whatever a brand is told of is its own: no tag and no reward names an event that only another brand published."""
+    own: dict[str, set[str]] = defaultdict(set)
+    for verdict in found.verdicts:
+        if verdict.said is not None:
+            own[verdict.record.brand] |= {verdict.said.event["id"], verdict.said.data.get("share_id") or ""}
+    for told in found.told:
+        names = {*told.value.get("evidence", {}).get("events", ())}
+        if told.value.get("trigger") or told.value.get("cause"):
+            names |= {told.value.get("trigger") or told.value["cause"]} - _tags_of(found, told.brand)
+        if strangers := names - own[told.brand]:
+            found.find(Kind.WRONG, "an event that is not the brand's own", told.brand, strangers, told.value)
+
+
+def _tags_of(found: Account, brand: str) -> set[str]:
+    return {told.value["tag"] for told in found.told if told.brand == brand and "tag" in told.value}
+
+
 def _compare_members(found: Account, rules: Sequence[Rules]) -> None:
     """Hold the member in enriched records against the recount of the log up to each, and tags told against that of all of it."""
     chosen: dict[tuple[str, str], list[tuple[Probe, Told]]] = defaultdict(list)
@@ -422,8 +441,10 @@ def _standing(found: Account, rules: Sequence[Rules], changed: Collection[str]) 
 
 
 def _recount(found: Account, rules: Sequence[Rules], probes: Sequence[Probe]) -> dict[Probe, Member]:
-    """Recount brand by brand, which is quicker, unless the alliance's rules look across brands."""
-    if any(each.owner == "alliance" for each in rules):
+    """Recount brand by brand, which is quicker, unless the alliance's rules or a share of another brand's look across brands."""
+    if any(each.owner == "alliance" for each in rules) or any(
+        verdict.said and verdict.said.data.get("owner_brand") for verdict in found.verdicts
+    ):
         return recount(found.verdicts, rules, probes)
     answers: dict[Probe, Member] = {}
     for brand in {probe.brand for probe in probes}:

@@ -16,7 +16,7 @@ COLUMNS: Final = {
     "event": {
         **dict.fromkeys(("brand", "who", "kind", "order_id", "status", "currency", "conversation", "message"), "VARCHAR"),
         **dict.fromkeys(("direction", "msgtype", "text", "recalls", "refund_id"), "VARCHAR"),
-        **dict.fromkeys(("share_id", "parent", "click_id", "device"), "VARCHAR"),
+        **dict.fromkeys(("share_id", "parent", "owner", "click_id", "device"), "VARCHAR"),
         **dict.fromkeys(("position", "t", "version", "total", "refund"), "BIGINT"),
     },
     "line": {"position": "BIGINT", "line_id": "VARCHAR", "quantity": "DOUBLE", "dimension": "VARCHAR", "value": "VARCHAR"},
@@ -76,6 +76,7 @@ def _event(verdict: Verdict) -> Row:
     row |= {"position": verdict.position, "t": said.at_ms, "status": data.get("status")}
     row |= {"share_id": data.get("share_id") or None, "click_id": data.get("click_id") or None}
     row |= {"parent": data.get("parent_share_id") or None, "device": device_of(data)}
+    row["owner"] = owner if (owner := data.get("owner_brand") or None) != row["brand"] else None
     if said.kind == "order":
         refund = data.get("refund") or {} if data["status"] == "refunded" else {}
         row |= {"order_id": data["order_id"], "version": data["status_version"], "currency": data["currency"]}

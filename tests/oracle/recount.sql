@@ -83,6 +83,6 @@ SELECT probe, currency, sum(net) AS net FROM bought GROUP BY probe, currency HAV
 
 -- Consent: the highest (version, at) stands whole; of equal ones the first.
 CREATE OR REPLACE TABLE standing AS
-SELECT p.probe, arg_max(c.tags, (c.version, c.stated_at, -c.position)) AS tags, arg_max(c.alliance, (c.version, c.stated_at, -c.position)) AS alliance,
-       arg_max(c.recipients, (c.version, c.stated_at, -c.position)) AS recipients
+SELECT p.probe, arg_max_null(c.tags, (c.version, c.stated_at, -c.position)) AS tags, arg_max_null(c.alliance, (c.version, c.stated_at, -c.position)) AS alliance,
+       arg_max_null(c.recipients, (c.version, c.stated_at, -c.position)) AS recipients
 FROM probe p JOIN consent c ON c.brand = p.brand AND c.who = p.who AND c.position <= p.upto GROUP BY p.probe;

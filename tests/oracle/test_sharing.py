@@ -83,3 +83,13 @@ def test_the_shares_own_item_is_what_is_valued() -> None:
     brand = clicks(shares(Brand(), "s1", item={"sku": "x", "category": "oolong"}), "s1", "wei")
     assert brand.lin("liked: {top: {of: category, events: share.visited, within: 30d, at_least: 1}}").tags == ["liked:oolong"]
     assert json.loads(brand.records[0].value or b"")["data"]["item"]["sku"] == "x"
+
+
+@pytest.mark.parametrize(("recipients", "counted"), [(["milk"], 2), (["silk"], 0)])
+def test_another_brands_share_counts_where_it_was_sent_on_if_it_may_cross(recipients: list[str], counted: int) -> None:
+    crosses = {"purposes": {"alliance": True}, "recipients": recipients, "version": 1, "at": "2026-11-24T03:00:00Z"}
+    brand = shares(Brand(), "s1", owner_brand="milk", consent=crosses)
+    clicks(brand, "s1", "dan")
+    brand.publish("click", NOON, {**by("wei"), "page": "p", "share_id": "s1"}, source="/brand/milk/shop")
+    brand.records[-1] = brand.records[-1]._replace(brand="milk")
+    assert count(brand) == counted

@@ -138,6 +138,8 @@ def pieces(drawn: Plan, now_ms: int) -> Iterator[Piece]:
             yield _crashing(drawn.shops[number % len(drawn.shops)], number, piece.key, now_ms)
         if number % 100 == 60:
             yield from _namesakes(drawn, number, now_ms)
+        if number % 100 == 40:
+            yield from _borrowed(drawn, number, now_ms)
         if number % 300 == 20:
             yield from _loyal(drawn.shops[number % len(drawn.shops)], number, now_ms)
         if number % 100 == 10 and number // 100 < FADING:
@@ -189,6 +191,23 @@ def _namesakes(drawn: Plan, number: int, now_ms: int) -> Iterator[Piece]:
         order = {"order_id": f"same-{number}", "status": "paid", "status_version": 1, "currency": "CNY", "total": f"{at + 1}0.00"}
         yield _event(shop, f"same-{number}", "order", now_ms - HOUR, who, order)
         yield _event(shop, f"same-click-{number}", "click", now_ms - HOUR, who, {"page": "home"})
+
+
+def _borrowed(drawn: Plan, number: int, now_ms: int) -> Iterator[Piece]:
+    """Let a member of one shop send on what another has; every third does not let it cross.  Five open it, at either, and one buys."""
+    at, home = drawn.shops[number // 100 % len(drawn.shops)], drawn.shops[(number // 100 + 1) % len(drawn.shops)]
+    name = f"borrowed-{number}"
+    sharer = {"type": "wx_unionid", "id": f"{name}-{drawn.seed}"}
+    crosses = {"purposes": {"alliance": number // 100 % 3 > 0}, "recipients": [home.slug], "version": 1, "at": written(now_ms - DAY)}
+    data: dict[str, object] = {"share_id": name, "via": "qr", "owner_brand": home.slug, "item": {"sku": "lent"}, "consent": crosses}
+    visitors = [{"type": "brand_member", "id": f"{name}-{nth}"} for nth in range(5)]
+    for nth, who in enumerate([*visitors, sharer]):
+        if nth == 2:
+            yield _event(at, name, "share", now_ms - HOUR, sharer, data)
+        opened: dict[str, object] = {"page": "home", "share_id": name}
+        yield _event(at if nth in (0, 3) else home, f"{name}-click-{nth}", "click", now_ms - HOUR, who, opened)
+    paid = {"order_id": name, "status": "paid", "status_version": 1, "currency": "CNY", "total": "9.00"}
+    yield _event(home, f"{name}-paid", "order", now_ms - HOUR + 60_000, visitors[1], paid)
 
 
 def _fading(shop: Shop, nth: int, now_ms: int) -> Iterator[Piece]:

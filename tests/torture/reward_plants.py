@@ -7,7 +7,8 @@ from schemas import topics
 from schemas.budgets import Budget, Grant, RewardAsk
 from schemas.fold import Home
 from schemas.rewards import ASKED, ON_CANCEL, ON_REFUND, Earned, Reversal
-from streams import budgets, campaigns, member, shares, undoing
+from schemas.shares import Deed, Refusal, Share
+from streams import budgets, campaigns, member, shares, shares_fold, undoing
 from streams.budgets import BudgetsFold
 from streams.rewarding import Voice
 from streams.shares_fold import SharesFold
@@ -114,3 +115,30 @@ def _() -> None:
 @bug("what shares say again counts again", *("kill shares",) * 4)
 def _() -> None:
     put(member.MembersFold, "_hear", lambda _self, _live, _origin, _index: True)
+
+
+@bug("another brand's share earns without consent")
+def _() -> None:
+    refusal = shares._refusal  # noqa: SLF001
+
+    def careless(share: Share, deed: Deed, above: Any) -> Refusal | None:
+        found = refusal(share, deed, above)
+        return None if found is Refusal.CONSENT else found
+
+    put(shares, "_refusal", careless)
+
+
+@bug("a share that moves to its owner leaves its visits behind")
+def _() -> None:
+    moved = shares._moved  # noqa: SLF001
+
+    def alone(share: Share, key: bytes, home: str) -> Any:
+        share.deeds = []
+        return moved(share, key, home)
+
+    put(shares, "_moved", alone)
+
+
+@bug("who sends on another brand's share is told of its events")
+def _() -> None:
+    put(shares_fold, "_without_id", lambda one, _share_id: one)
