@@ -57,7 +57,7 @@ class Asked(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 if everything adds up, 1 if not, 2 if it could not run."""
+    """Run the demo; 0 if everything adds up, 1 if not, 2 if it could not run, 130 if it was stopped by Ctrl-C."""
     parser = ArgumentParser(prog="python -m deploy.demo", description="Three brands on this machine, and whether it all adds up.")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="how long to publish")
     parser.add_argument("--rate", type=int, default=RATE, help="records a second")
@@ -73,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DemoFailed as failure:
         console.print(str(failure), markup=False)
         return 2
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left running.")
+        return 130
 
 
 def _demo(asked: Asked, folder: Path, console: Console) -> int:
