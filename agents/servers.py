@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,6 +38,7 @@ CORES: Final = len(os.sched_getaffinity(0))
 # Below the kernel's ephemeral range: no outgoing connection can take the port between our look and the server's bind.
 PORTS: Final = range(20_000, 32_000)
 POLL_S: Final = 0.02
+_given: Final[deque[int]] = deque(maxlen=1_000)
 
 
 class ServerFailed(Exception):
@@ -154,8 +156,13 @@ def start_redis(folder: Path | None = None) -> Redis:
 
 
 def free_port() -> int:
-    """Find a loopback port that nobody listens on, outside the range of outgoing connections."""
-    return next(port for port in random.sample(PORTS, len(PORTS)) if _free(port))
+    """Find a loopback port that nobody listens on, outside the range of outgoing connections.
+
+    What a process was given lately it is not given again: nobody may listen there yet.
+    """
+    port = next(port for port in random.sample(PORTS, len(PORTS)) if port not in _given and _free(port))
+    _given.append(port)
+    return port
 
 
 def _home(folder: Path | None, name: str) -> tuple[Path, bool]:
@@ -169,7 +176,10 @@ def _port(home: Path) -> int:
     """Choose the port that was used on this folder before, if it is free, so that clients find it again."""
     noted = home / "port.json"
     former = json.loads(noted.read_text()) if noted.exists() else None
-    port = former if former is not None and _free(former) else free_port()
+    if former is not None and _free(former):
+        _given.append(former)
+        return int(former)
+    port = free_port()
     noted.write_text(json.dumps(port))
     return port
 

@@ -1,4 +1,5 @@
 import os
+import random
 import subprocess
 import sys
 import time
@@ -120,3 +121,8 @@ def test_missing_jars_are_named(tmp_path: Path) -> None:
 
 def test_a_free_port_is_no_outgoing_one() -> None:
     assert 20_000 <= free_port() < 32_000
+
+
+def test_a_port_that_nobody_listens_on_yet_is_not_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "sample", lambda ports, _: list(ports))
+    assert free_port() != free_port()
