@@ -11,7 +11,7 @@ from schemas import crm
 
 
 class Wallets:
-    """Who has which coupon, as a brand knows it: by its own event that earned it.  *campaigns*: whose coupons are redeemed; None = all."""
+    """Who a member is, as a brand knows it: by whom its own events named.  *campaigns*: whose coupons are redeemed; None = all."""
 
     def __init__(self, campaigns: Collection[str] | None = None) -> None:
         self._campaigns = campaigns
@@ -23,9 +23,9 @@ class Wallets:
         if kind == crm.ENRICHED:
             data = value["event"].get("data")
             if isinstance(data, dict):  # not one that came in base64
-                self._who[brand, value["event"]["id"]] = data["identities"]
+                self._who[brand, value["member"]["id"]] = data["identities"]
         elif kind == crm.REWARD_GRANTED and value["kind"] == "coupon" and self._redeems(value):
-            identities = self._who.get((brand, value["trigger"]))
+            identities = self._who.get((brand, value["member"]))
             return _redemption(brand, value, identities, now_ms) if identities else None
         return None
 
