@@ -18,8 +18,10 @@ from schemas import envelope, topics
 from schemas.brands import Registration
 from schemas.rules import RuleSet
 from streams.rules_check import check
-from tests.integration.account import Account, account, stated
+from tests.integration.account import account
 from tests.integration.crew import Crew, eventually
+from tests.integration.findings import Account
+from tests.integration.records_compared import stated
 from tests.oracle import rules as oracle_rules
 from tests.real.adapters import Sent, records
 from tests.real.rules import rules_of

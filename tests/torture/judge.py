@@ -19,7 +19,7 @@ from schemas import topics
 from schemas.member_state import BrandState, unpack_member
 from schemas.scalars import instant_text
 from sinks.redis import STANDING, member_key
-from tests.integration.account import Account, Ending, Kind
+from tests.integration.findings import Account, Ending, Kind
 from tests.oracle.recount import Member
 from tests.oracle.validity import minor
 from tests.torture.samples import CHANGELOG, Sample, behind

@@ -16,7 +16,7 @@ from agents.settings import Settings
 from agents.topic_log import TopicLog
 from schemas import topics
 from schemas.budgets import Budget, Cost, Limits, unpack_budget, unpack_grant
-from tests.integration.account import Account, Kind, Told
+from tests.integration.findings import Account, Kind, Told
 from tests.oracle.identity import Identity
 from tests.oracle.places import ENRICHED, Verdict
 from tests.torture.samples import BUDGETS

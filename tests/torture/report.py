@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from tests.integration.account import Kind
+from tests.integration.findings import Kind
 from tests.torture.run import Outcome
 
 

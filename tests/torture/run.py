@@ -23,8 +23,10 @@ from schemas import brands, envelope, rules, topics
 from schemas.brands import Registration
 from sinks.redis import STANDING
 from streams.rules_check import check
-from tests.integration.account import Account, Former, Kind, Terms, account, published
+from tests.integration.account import account
 from tests.integration.crew import Crew, eventually
+from tests.integration.findings import Account, Former, Kind, Terms
+from tests.integration.read_back import published
 from tests.oracle import rules as oracle_rules
 from tests.torture import judge, money, plants
 from tests.torture.faults import Faults
