@@ -34,9 +34,9 @@ def shrink(seed: int, parts: Parts, tries: int = TRIES) -> Broken:
     best = attempt(Draws(seed), parts)
     assert best is not None, f"schedule {seed} breaks no law"
     left, size = tries, len(best.script) // 2
-    while left and size:
+    while left > 0 and size:
         at, found = 0, False
-        while at < len(best.script) and left:
+        while at < len(best.script) and left > 0:
             for shorter in _candidates(best.script, at, size):
                 left -= 1
                 tried = attempt(Draws(seed, shorter), parts)
