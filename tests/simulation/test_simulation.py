@@ -6,8 +6,10 @@ The short form: ``make simulate`` runs 20,000 schedules and every mutant.
 import pytest
 
 from tests.simulation import campaign, mutants
+from tests.simulation import shrink as shrinking
 from tests.simulation.draws import Draws
-from tests.simulation.shrink import attempt, shrink
+from tests.simulation.shrink import Broken, attempt, shrink
+from tests.simulation.worker import Parts
 
 SCHEDULES = 500
 ENOUGH = 150
@@ -35,3 +37,16 @@ def test_a_failure_is_cut_down_to_a_shorter_one_and_repeats() -> None:
     again = attempt(Draws(seed, short.script), mutant.parts)
     assert again is not None
     assert (again.violation, again.trace) == (short.violation, short.trace)
+
+
+def test_cutting_down_ends_when_the_tries_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant = campaign.named("from the group's offset")
+    tried = []
+
+    def counted(draws: Draws, parts: Parts) -> Broken | None:
+        tried.append(draws)
+        return attempt(draws, parts)
+
+    monkeypatch.setattr(shrinking, "attempt", counted)
+    shrink(0, mutant.parts, tries=10)
+    assert len(tried) <= 1 + 10 + 2  # the schedule itself; what else was to be tried at the same place
