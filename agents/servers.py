@@ -39,6 +39,7 @@ CORES: Final = len(os.sched_getaffinity(0))
 PORTS: Final = range(20_000, 32_000)
 POLL_S: Final = 0.02
 _given: Final[deque[int]] = deque(maxlen=1_000)
+"""Ports that this process was given lately."""
 
 
 class ServerFailed(Exception):

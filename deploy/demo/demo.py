@@ -164,6 +164,7 @@ def _show(asked: Asked, settings: Settings, follower: Follower, tills: SimpleQue
 
 
 def _all_over(publisher: Publisher, follower: Follower, tills: SimpleQueue[Piece], settings: Settings) -> bool:
+    """Tell whether the street is quiet: all was published, all came back, and nobody waits for anything."""
     return publisher.over and tills.empty() and _all_back(publisher, follower) and _all_answered(settings)
 
 

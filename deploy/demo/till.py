@@ -11,7 +11,7 @@ from schemas import crm
 
 
 class Wallets:
-    """Who a member is, as a brand knows it: by whom its own events named.  *campaigns*: whose coupons are redeemed; None = all."""
+    """By whom a brand's own events know its members, and which coupons they had.  *campaigns*: whose coupons are redeemed; None = all."""
 
     def __init__(self, campaigns: Collection[str] | None = None) -> None:
         self._campaigns = campaigns

@@ -115,10 +115,12 @@ class Account:
 
 
 def origin_of(record: Published) -> Origin:
+    """Name a brand's record."""
     return record.brand, record.partition, record.offset
 
 
 def ms_of(text: str) -> int:
+    """Read a time that Huiliu wrote."""
     at_ms = instant(text)
     assert at_ms is not None, text
     return at_ms

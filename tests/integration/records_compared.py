@@ -10,6 +10,7 @@ from tests.oracle.wire import Published
 
 
 def compare_places(found: Account) -> None:
+    """Each record is where the contract says, and nothing is anywhere that nobody published."""
     for told in found.told:
         if told.origin is not None:
             if told.origin in found.enriched:
@@ -117,18 +118,16 @@ def compare_stated(found: Account) -> None:
 
 
 def compare_names(found: Account) -> None:
-    """Whatever a brand is told of is its own: no tag and no reward names an event that only another brand published."""
-    own: dict[str, set[str]] = defaultdict(set)
+    """No tag and no reward names an event that only another brand published; the id of a share stands for another's visits (RULES 5)."""
+    own, tags = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for verdict in found.verdicts:
         if verdict.said is not None:
             own[verdict.record.brand] |= {verdict.said.event["id"], verdict.said.data.get("share_id") or ""}
     for told in found.told:
-        names = {*told.value.get("evidence", {}).get("events", ())}
-        if told.value.get("trigger") or told.value.get("cause"):
-            names |= {told.value.get("trigger") or told.value["cause"]} - _tags_of(found, told.brand)
-        if strangers := names - own[told.brand]:
+        if "tag" in told.value:
+            tags[told.brand].add(told.value["tag"])
+    for told in found.told:
+        evidence = {*told.value.get("evidence", {}).get("events", ())}
+        earned_by = {told.value[name] for name in ("trigger", "cause") if told.value.get(name)}
+        if strangers := (evidence | (earned_by - tags[told.brand])) - own[told.brand]:
             found.find(Kind.WRONG, "an event that is not the brand's own", told.brand, strangers, told.value)
-
-
-def _tags_of(found: Account, brand: str) -> set[str]:
-    return {told.value["tag"] for told in found.told if told.brand == brand and "tag" in told.value}

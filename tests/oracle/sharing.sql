@@ -3,7 +3,7 @@
 -- Given besides recount.sql's: sharing_rule (brand, within, depth) and buyer (the probes that know each member's orders whole).
 -- It speaks of the end alone: shares hear of visits from many partitions, so what was known when is nobody's to say.
 
--- What was passed on, by brand where; one of another brand's is allowed, and kept there, if the member's consent then lets it cross.
+-- What was passed on.  Told: the brand where, which hears what it brings.  Another brand's is allowed if the member's consent lets it cross.
 CREATE OR REPLACE TABLE sent AS
 SELECT e.brand AS told, e.share_id, e.who, e.device, e.position, e.owner, CASE WHEN parent = share_id THEN NULL ELSE parent END AS parent,
        e.owner IS NULL OR coalesce((
@@ -11,12 +11,13 @@ SELECT e.brand AS told, e.share_id, e.who, e.device, e.position, e.owner, CASE W
            FROM consent c WHERE c.brand = e.brand AND c.who = e.who AND c.position <= e.position), FALSE) AS allowed
 FROM event e WHERE kind = 'share';
 
+-- What is kept at the brand that has it: there goes whatever happens at the one where it was passed on, too.
 CREATE OR REPLACE TABLE moved AS
 SELECT brand, share_id, owner FROM (
     SELECT told AS brand, share_id, owner, allowed FROM sent QUALIFY row_number() OVER (PARTITION BY told, share_id ORDER BY position) = 1
 ) WHERE owner IS NOT NULL AND allowed;
 
--- The first who shared is the sharer.
+-- The first who shared is the sharer; brand: where the share is kept.
 CREATE OR REPLACE TABLE shared AS
 SELECT * FROM (SELECT CASE WHEN allowed THEN coalesce(owner, told) ELSE told END AS brand, * EXCLUDE (owner) FROM sent)
 QUALIFY row_number() OVER (PARTITION BY brand, share_id ORDER BY position) = 1;
@@ -62,14 +63,14 @@ GROUP BY b.brand, b.who, o.order_id HAVING bool_or(status IN ('paid', 'completed
 
 INSERT INTO deed
 SELECT 'share.ordered', brand, coalesce(owner, brand), who, share_id, t, position, device FROM (
-SELECT p.brand, p.who, coalesce(n.share_id, x.share_id) AS share_id, p.t, p.position, x.device
-FROM purchase p
-LEFT JOIN named n ON n.brand = p.brand AND n.who = p.who AND n.order_id = p.order_id
-LEFT JOIN sharing_rule r ON r.brand = p.brand
-LEFT JOIN touch x ON n.share_id IS NULL AND x.brand = p.brand AND x.who = p.who
-     AND x.t <= p.bought AND x.t >= p.bought - coalesce(r.within, 604800000)
-QUALIFY row_number() OVER (PARTITION BY p.brand, p.who, p.order_id
-    ORDER BY coalesce(x.click_id = n.click_id, FALSE) DESC, x.t DESC, x.share_id DESC, coalesce(x.click_id, '') DESC) = 1
+    SELECT p.brand, p.who, coalesce(n.share_id, x.share_id) AS share_id, p.t, p.position, x.device
+    FROM purchase p
+    LEFT JOIN named n ON n.brand = p.brand AND n.who = p.who AND n.order_id = p.order_id
+    LEFT JOIN sharing_rule r ON r.brand = p.brand
+    LEFT JOIN touch x ON n.share_id IS NULL AND x.brand = p.brand AND x.who = p.who
+         AND x.t <= p.bought AND x.t >= p.bought - coalesce(r.within, 604800000)
+    QUALIFY row_number() OVER (PARTITION BY p.brand, p.who, p.order_id
+        ORDER BY coalesce(x.click_id = n.click_id, FALSE) DESC, x.t DESC, x.share_id DESC, coalesce(x.click_id, '') DESC) = 1
 ) LEFT JOIN moved USING (brand, share_id);
 
 -- A deed of one's own, from a device of one's own, or by somebody who stands above brings nobody anything.

@@ -194,7 +194,10 @@ def _namesakes(drawn: Plan, number: int, now_ms: int) -> Iterator[Piece]:
 
 
 def _borrowed(drawn: Plan, number: int, now_ms: int) -> Iterator[Piece]:
-    """Let a member of one shop send on what another has; every third does not let it cross.  Five open it, at either, and one buys."""
+    """Let a member of one shop send on what another has; every third does not let it cross.  Five open it, at either, and one buys.
+
+    Five is what the highest tag of ``money.TAGS`` asks for: a visit that is lost is seen.
+    """
     at, home = drawn.shops[number // 100 % len(drawn.shops)], drawn.shops[(number // 100 + 1) % len(drawn.shops)]
     name = f"borrowed-{number}"
     sharer = {"type": "wx_unionid", "id": f"{name}-{drawn.seed}"}
