@@ -19,7 +19,20 @@ import msgspec
 from schemas.envelope import Consent
 from schemas.fold import STAMP, stamp
 from schemas.rewards import Earned, pack_earned, unpack_earned
-from schemas.state import Orders, Sharing, Talk, pack_orders, pack_sharing, pack_talk, unpack_orders, unpack_sharing, unpack_talk
+from schemas.state import (
+    Order,
+    Orders,
+    Sharing,
+    Talk,
+    pack_order,
+    pack_orders,
+    pack_sharing,
+    pack_talk,
+    unpack_order,
+    unpack_orders,
+    unpack_sharing,
+    unpack_talk,
+)
 
 Buckets = dict[int, int]
 Recent = bytes
@@ -38,14 +51,19 @@ class Score:
 
 
 class Opened:
-    """What of a brand's state was unpacked in this batch, and which of it has changed since; *orders_bytes*: of all orders, packed."""
+    """What of a brand's state was unpacked in this batch, and which of it has changed since.
+
+    *orders* are all, each packed, of *orders_bytes* together; *at_hand* those that were looked into.
+    """
 
     __slots__ = (
-        "earned", "earned_changed", "orders", "orders_bytes", "orders_changed", "sharing", "sharing_changed", "talk", "talk_changed",
+        "at_hand", "earned", "earned_changed", "orders", "orders_bytes", "orders_changed", "sharing", "sharing_changed", "talk",
+        "talk_changed",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.orders: Orders | None = None
+        self.at_hand: dict[str, Order] = {}
         self.orders_bytes = 0
         self.orders_changed = False
         self.talk: Talk | None = None
@@ -123,18 +141,30 @@ class BrandState:
             opened.orders_bytes = len(self.orders) - (1 if len(opened.orders) < 16 else 3) if self.orders else 0
         return opened.orders
 
-    def put_order(self, order_id: str, packed: bytes) -> None:
+    def order(self, order_id: str) -> Order | None:
+        """Give an order, to look at; or to change, if ``put_order`` follows.  None for one that is not kept."""
+        opened = self._open()
+        order = opened.at_hand.get(order_id)
+        if order is None:
+            packed = self.read_orders().get(order_id)
+            if packed is None:
+                return None
+            order = opened.at_hand[order_id] = unpack_order(packed)
+        return order
+
+    def put_order(self, order_id: str, order: Order) -> None:
         """Keep an order, new or changed."""
         kept, opened = self.read_orders(), self._open()
-        before = kept.get(order_id)
+        packed, before = pack_order(order), kept.get(order_id)
         opened.orders_bytes += _entry_bytes(order_id, packed) - (0 if before is None else _entry_bytes(order_id, before))
-        kept[order_id] = packed
+        kept[order_id], opened.at_hand[order_id] = packed, order
         opened.orders_changed = True
 
     def drop_order(self, order_id: str) -> None:
         """Forget an order."""
         kept, opened = self.read_orders(), self._open()
         opened.orders_bytes -= _entry_bytes(order_id, kept.pop(order_id))
+        opened.at_hand.pop(order_id, None)
         opened.orders_changed = True
 
     def orders_bytes(self) -> int:

@@ -27,9 +27,7 @@ from schemas.state import (
     Talk,
     order_last_ms,
     pack_message,
-    pack_order,
     unpack_message,
-    unpack_order,
 )
 from streams import counters, dedupe, engagement, evidence, orders
 from streams.engagement import Decay
@@ -177,8 +175,8 @@ class Acts:
     def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
         name = f"order.{order_facts.status}"
         self._note_act(state, name, event.time_ms)
-        packed = state.read_orders().get(order_facts.order_id)
-        order = unpack_order(packed) if packed is not None else orders.new(event.time_ms)
+        known = state.order(order_facts.order_id)
+        order = orders.new(event.time_ms) if known is None else known
         alone = orders.independent(order, order_facts)
         before = orders.contribution_of(order, order_facts.status) if alone else orders.contributions(order)
         spent_before = orders.counts(order)
@@ -201,8 +199,8 @@ class Acts:
             self._count_in(state, orders.contribution(name, record, order_facts.refund_minor, order_facts.lines))
             self.orphans += not order.versions
         _spend(state, spent_before, orders.counts(order))
-        state.put_order(order_facts.order_id, pack_order(order))
-        self._bound(state, order_facts.order_id if packed is None else None)
+        state.put_order(order_facts.order_id, order)
+        self._bound(state, order_facts.order_id if known is None else None)
         if state.orders_bytes() > ORDERS_BYTES:
             _make_room(state)
 
@@ -238,9 +236,7 @@ class Acts:
         by_age = sorted((order_last_ms(packed), key) for key, packed in kept.items())
         age = order_last_ms(kept[new]), new
         oldest_whole = min(age, by_age[surplus - 1])[1]
-        order = unpack_order(kept[oldest_whole])
-        orders.shrink(order)
-        state.put_order(oldest_whole, pack_order(order))
+        _shrink(state, oldest_whole)
         if len(kept) > SHRUNK:
             state.drop_order(by_age[0][1])
 
@@ -313,8 +309,8 @@ def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction
     """
     match event.facts:
         case facts.Order() as order:
-            packed = state.read_orders().get(order.order_id)
-            return packed is not None and orders.known(unpack_order(packed), order)
+            kept = state.order(order.order_id)
+            return kept is not None and orders.known(kept, order)
         case facts.Chat() as chat:
             key = message_key(keys, chat)
             return state.may_have(key) and any(key in packed and unpack_message(packed).key == key for packed in state.read_talk().messages)
@@ -363,6 +359,13 @@ def _decay(owned: SetPlan | None, act: Contribution) -> Decay | None:
     return owned.decay if owned is not None and act.offset > owned.scored_since else None
 
 
+def _shrink(state: BrandState, order_id: str) -> None:
+    order = state.order(order_id)
+    if order is not None:
+        orders.shrink(order)
+        state.put_order(order_id, order)
+
+
 def _make_room(state: BrandState) -> None:
     """Orders shrink, oldest first; if that is not enough they go, oldest first."""
     kept, room = state.read_orders(), ORDERS_BYTES * 3 // 4
@@ -370,9 +373,7 @@ def _make_room(state: BrandState) -> None:
     for _, key in by_age:
         if state.orders_bytes() <= room:
             return
-        order = unpack_order(kept[key])
-        orders.shrink(order)
-        state.put_order(key, pack_order(order))
+        _shrink(state, key)
     for _, key in by_age:
         if state.orders_bytes() <= room:
             return

@@ -23,15 +23,7 @@ from schemas.envelope import Event, Facts, Happened
 from schemas.member_state import BrandState
 from schemas.rules import SharingRules
 from schemas.shares import Deed, Moved, Shared, Sharer, Word, key_of
-from schemas.state import (
-    TOUCHES,
-    Attribution,
-    Order,
-    Touch,
-    order_last_ms,
-    pack_order,
-    unpack_order,
-)
+from schemas.state import TOUCHES, Attribution, Order, Touch, order_last_ms
 from streams import consent, orders
 
 BOUGHT: Final = ("placed", "paid", "completed")
@@ -110,26 +102,25 @@ def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, 
     asked = list[Asked]()
     for order_id, packed in sorted(state.read_orders().items()):
         if order_last_ms(packed) >= touch.time_ms:
-            order = unpack_order(packed)
-            if changed := _restate(member, event, order_id, order, touches, rules):
-                state.put_order(order_id, pack_order(order))
+            order = state.order(order_id)
+            if order is not None and (changed := _restate(member, event, order_id, order, touches, rules)):
+                state.put_order(order_id, order)
                 asked += changed
     return asked
 
 
 def _ordered(member: bytes, state: BrandState, event: Event, rules: SharingRules, came: facts.Order) -> list[Asked]:
     """Tell a share of what an order has come to, if one stands or did."""
-    packed = state.read_orders().get(came.order_id)
-    if packed is None:  # too old to be kept
+    order = state.order(came.order_id)
+    if order is None:  # too old to be kept
         return []
-    order = unpack_order(packed)
     named = order.attribution or Attribution()
     if (came.share_id is not None or came.click_id is not None) and (named.version < 0 or came.version < named.version):
         named.version, named.share_id, named.click_id, named.device = came.version, came.share_id, came.click_id, event.device
         order.attribution = named
     asked = _restate(member, event, came.order_id, order, state.read_sharing().touches, rules)
     if order.attribution is not None:
-        state.put_order(came.order_id, pack_order(order))
+        state.put_order(came.order_id, order)
         if not state.has_sharing():
             state.edit_sharing()
     return asked

@@ -32,7 +32,6 @@ from schemas.rewards import (
 )
 from schemas.rules import ORDERED, VISITED
 from schemas.scalars import instant_text
-from schemas.state import Order, unpack_order
 from streams import orders, undoing
 from streams.campaigns import Deciding
 from streams.conditions import Trigger
@@ -165,7 +164,7 @@ def trigger_of(state: BrandState, event: Event, name: str, keys: Keys) -> Trigge
 
 
 def _of_order(state: BrandState, facts_of_order: facts.Order, trigger: Trigger, keys: Keys) -> Trigger | None:
-    order = order_of(state, facts_of_order.order_id)
+    order = state.order(facts_of_order.order_id)
     if order is None:
         return None
     status = facts_of_order.status
@@ -180,12 +179,6 @@ def _of_order(state: BrandState, facts_of_order: facts.Order, trigger: Trigger, 
     trigger.amount_minor = max(0, facts_of_order.total_minor - orders.refunded_minor(order, facts_of_order.currency))
     trigger.others = state.order_count - orders.counts(order)[0]
     return trigger
-
-
-def order_of(state: BrandState, order_id: str) -> Order | None:
-    """Find an order; None for one that was too old to be kept."""
-    packed = state.read_orders().get(order_id)
-    return unpack_order(packed) if packed is not None else None
 
 
 def order_cause(keys: Keys, order_id: str) -> bytes:
@@ -205,7 +198,7 @@ def _undo_order(
     if not earned.rewards and not earned.streaks:
         return
     cause = order_cause(voice.keys, order_facts.order_id)
-    order = order_of(state, order_facts.order_id) if undoing.rests_on(earned, cause) else None
+    order = state.order(order_facts.order_id) if undoing.rests_on(earned, cause) else None
     if order is not None:
         undoing.undo_order(earned, voice, order, cause, event.id)
     if order_facts.status in (orders.CANCELLED, orders.REFUNDED):
@@ -224,7 +217,7 @@ def _undo_tags(earned: Earned, voice: Voice, changes: Collection[Change], bit: i
 def _undo_early(state: BrandState, earned: Earned, event: Event, voice: Voice, trigger: Trigger) -> None:
     """Take back at once what was refunded before the order itself came; budgets' answer is awaited first."""
     if trigger.order_id and isinstance(event.facts, facts.Order) and event.facts.status != orders.REFUNDED:
-        order = order_of(state, trigger.order_id)
+        order = state.order(trigger.order_id)
         voice.said = []
         if order is not None:
             undoing.undo_order(earned, voice, order, trigger.cause, event.id)

@@ -71,7 +71,7 @@ def begin(
     settings.bootstrap()
     group = intake.APP_ID if stage is Stage.INTAKE else TARGETS[stage].app_id
     if _alive(settings, group):
-        fail(f"{stage}: workers of it are running; stop them first")
+        fail(f"{stage}: workers of it are running; stop them first (one that was killed is missed after {settings.session_timeout_s:g} s)")
     if not yes:
         err.print(CONSEQUENCES[stage], highlight=False)
         typer.confirm(f"Begin {stage} anew?", abort=True, err=True)
