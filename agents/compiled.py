@@ -21,7 +21,7 @@ from typing import Final
 
 FOLDER: Final = ".compiled"
 STREAMS: Final = (
-    "acts attribution backtest budgets campaigns cloudevent conditions consent counters decode dedupe engagement evidence facts "
+    "acts arrival attribution backtest budgets campaigns cloudevent conditions consent counters decode dedupe engagement evidence facts "
     "flaws identity intake invalid keys keywords member offers orders outbox packed partition rewarding rewards ruleset share_memory "
     "shares shares_fold tags undoing view windows"
 ).split()

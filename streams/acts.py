@@ -13,7 +13,7 @@ Source: RULES 3 and 4, CONTRACT 2 (duplicates by natural key).
 from typing import Final, TypeVar
 
 from schemas import envelope as facts
-from schemas.envelope import Event, ShareTold
+from schemas.envelope import ShareTold
 from schemas.member_state import BrandState, Score
 from schemas.rules import ORDERED, VISITED
 from schemas.state import (
@@ -30,6 +30,7 @@ from schemas.state import (
     unpack_message,
 )
 from streams import counters, dedupe, engagement, evidence, orders
+from streams.arrival import Arrival
 from streams.engagement import Decay
 from streams.keys import Keys
 from streams.orders import Contradiction, Contribution
@@ -63,38 +64,35 @@ class Acts:
         self.forgotten = 0
         self.orphans = 0
 
-    def apply(self, state: BrandState, event: Event) -> None:
+    def apply(self, state: BrandState, event: Arrival) -> None:
         """Count *event*, which is accepted, into *state*."""
         t_ms = event.time_ms
         if not state.first_ms or t_ms < state.first_ms:
             state.first_ms = t_ms
-        match event.facts:
-            case facts.Click() as click:
-                state.click_ms = max(state.click_ms, t_ms)
-                self._count_in(state, self._act(event, "click", click.sku, click.category))
-            case facts.Share() as share:
-                state.share_ms = max(state.share_ms, t_ms)
-                self._count_in(state, self._act(event, "share", share.sku, share.category))
-            case facts.Order() as order:
-                state.order_ms = max(state.order_ms, t_ms)
-                self._order(state, event, order)
-            case facts.Chat() as chat:
-                self._chat(state, event, chat)
-            case facts.Coupon() as coupon:
-                if coupon.reward_id is not None:
-                    state.coupons = dedupe.push(state.coupons, coupon_key(self.keys, coupon.reward_id, coupon.status))
-                self._count_in(state, self._act(event, f"coupon.{coupon.status}"))
-            case facts.ConsentGiven():
-                pass
+        if event.click is not None:
+            state.click_ms = max(state.click_ms, t_ms)
+            self._count_in(state, self._act(event, event.click.sku, event.click.category))
+        elif event.order is not None:
+            state.order_ms = max(state.order_ms, t_ms)
+            self._order(state, event, event.order)
+        elif event.chat is not None:
+            self._chat(state, event, event.chat)
+        elif event.share is not None:
+            state.share_ms = max(state.share_ms, t_ms)
+            self._count_in(state, self._act(event, event.share.sku, event.share.category))
+        elif event.coupon is not None:
+            if event.coupon.reward_id is not None:
+                state.coupons = dedupe.push(state.coupons, coupon_key(self.keys, event.coupon.reward_id, event.coupon.status))
+            self._count_in(state, self._act(event))
 
-    def _act(self, event: Event, name: str, sku: str | None = None, category: str | None = None) -> Contribution:
+    def _act(self, event: Arrival, sku: str | None = None, category: str | None = None) -> Contribution:
         return Contribution(
-            name,
+            event.name,
             event.time_ms,
             self.offset,
             event.id,
-            _weight(self.plan.brand, name),
-            _weight(self.plan.alliance, name),
+            _weight(self.plan.brand, event.name),
+            _weight(self.plan.alliance, event.name),
             skus=(sku,) if sku else (),
             categories=(category,) if category else (),
         )
@@ -172,8 +170,8 @@ class Acts:
         if told.revocable or had is not None:
             state.edit_sharing()
 
-    def _order(self, state: BrandState, event: Event, order_facts: facts.Order) -> None:
-        name = f"order.{order_facts.status}"
+    def _order(self, state: BrandState, event: Arrival, order_facts: facts.Order) -> None:
+        name = event.name
         self._note_act(state, name, event.time_ms)
         known = state.order(order_facts.order_id)
         order = orders.new(event.time_ms) if known is None else known
@@ -240,7 +238,7 @@ class Acts:
         if len(kept) > SHRUNK:
             state.drop_order(by_age[0][1])
 
-    def _chat(self, state: BrandState, event: Event, chat: facts.Chat) -> None:
+    def _chat(self, state: BrandState, event: Arrival, chat: facts.Chat) -> None:
         talk = state.edit_talk()
         key = message_key(self.keys, chat)
         if chat.msgtype == "recall":
@@ -249,12 +247,12 @@ class Acts:
         else:
             self._say(state, talk, key, event, chat)
 
-    def _say(self, state: BrandState, talk: Talk, key: bytes, event: Event, chat: facts.Chat) -> None:
+    def _say(self, state: BrandState, talk: Talk, key: bytes, event: Arrival, chat: facts.Chat) -> None:
         state.chat_ms = max(state.chat_ms, event.time_ms)
-        name = f"chat.{chat.direction}"
+        name = event.name
         self._note_act(state, name, event.time_ms)
         matched = self.plan.matcher.match(chat.text) if chat.text and name == "chat.in" else ()
-        act = self._act(event, name)
+        act = self._act(event)
         recalled = _directed(key, chat.direction) in talk.recalled
         message = Message(key, "" if recalled else name, act.time_ms, act.offset, act.weight, act.alliance_weight, act.id, matched)
         _push(talk.messages, pack_message(message))
@@ -301,22 +299,21 @@ def _credited(credit: Credit, told: ShareTold) -> Contribution:
     )
 
 
-def copy_of(state: BrandState, event: Event, keys: Keys) -> bool | Contradiction:
+def copy_of(state: BrandState, event: Arrival, keys: Keys) -> bool | Contradiction:
     """Tell whether *event* repeats, by its natural key, what *state* has; or contradicts it.
 
     An order by its versions and refunds for as long as it is kept; a message
     and a coupon's status among the last 64.
     """
-    match event.facts:
-        case facts.Order() as order:
-            kept = state.order(order.order_id)
-            return kept is not None and orders.known(kept, order)
-        case facts.Chat() as chat:
-            key = message_key(keys, chat)
-            return state.may_have(key) and any(key in packed and unpack_message(packed).key == key for packed in state.read_talk().messages)
-        case facts.Coupon(status=status, reward_id=str(reward_id)):
-            key = coupon_key(keys, reward_id, status)
-            return dedupe.find(state.coupons, len(key), key) >= 0
+    if event.order is not None:
+        kept = state.order(event.order.order_id)
+        return kept is not None and orders.known(kept, event.order)
+    if event.chat is not None:
+        key = message_key(keys, event.chat)
+        return state.may_have(key) and any(key in packed and unpack_message(packed).key == key for packed in state.read_talk().messages)
+    if event.coupon is not None and event.coupon.reward_id is not None:
+        key = coupon_key(keys, event.coupon.reward_id, event.coupon.status)
+        return dedupe.find(state.coupons, len(key), key) >= 0
     return False
 
 

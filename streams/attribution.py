@@ -17,14 +17,15 @@ Source: RULES 4 and 5 (sharing), CONTRACT 2.
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from schemas import envelope as facts
 from schemas import topics
-from schemas.envelope import Event, Facts, Happened
+from schemas.envelope import Happened, Share
+from schemas.envelope import Order as Stated
 from schemas.member_state import BrandState
 from schemas.rules import SharingRules
 from schemas.shares import Deed, Moved, Shared, Sharer, Word, key_of
 from schemas.state import TOUCHES, Attribution, Order, Touch, order_last_ms
 from streams import consent, orders
+from streams.arrival import Arrival
 
 BOUGHT: Final = ("placed", "paid", "completed")
 """When somebody bought: by the first of these that is known."""
@@ -37,35 +38,32 @@ class Asked(NamedTuple):
     word: Word
 
 
-def concerns(state: BrandState, event: Facts) -> bool:
+def concerns(state: BrandState, event: Arrival) -> bool:
     """Tell whether a share is to hear of *event*, which *state* has counted."""
-    match event:
-        case facts.Click(share_id=share_id):
-            return share_id is not None
-        case facts.Share():
-            return True
-        case facts.Order(share_id=share_id, click_id=click_id):
-            return state.has_sharing() or share_id is not None or click_id is not None
-    return False
+    if event.click is not None:
+        return event.click.share_id is not None
+    if event.order is not None:
+        return state.has_sharing() or event.order.share_id is not None or event.order.click_id is not None
+    return event.share is not None
 
 
-def asks(member: bytes, state: BrandState, event: Event, rules: SharingRules) -> list[Asked]:
+def asks(member: bytes, state: BrandState, event: Arrival, rules: SharingRules) -> list[Asked]:
     """Say what shares are to hear of *event*, which ``concerns`` them, and remember it."""
-    match event.facts:
-        case facts.Click(share_id=str(share_id), click_id=click_id):
-            return _opened(member, state, event, rules, share_id, click_id)
-        case facts.Share() as share:
-            asked = _shared(member, state, event, share)
-            if share.parent_share_id is not None and share.parent_share_id != share.share_id:
-                touch = Touch(event.time_ms, share.parent_share_id, None, event.device, False)
-                asked += _touch(member, state, event, rules, touch)
-            return asked
-        case facts.Order() as order:
-            return _ordered(member, state, event, rules, order)
-    return []
+    if event.click is not None and event.click.share_id is not None:
+        return _opened(member, state, event, rules, event.click.share_id, event.click.click_id)
+    if event.order is not None:
+        return _ordered(member, state, event, rules, event.order)
+    share = event.share
+    if share is None:
+        return []
+    asked = _shared(member, state, event, share)
+    if share.parent_share_id is not None and share.parent_share_id != share.share_id:
+        touch = Touch(event.time_ms, share.parent_share_id, None, event.device, False)
+        asked += _touch(member, state, event, rules, touch)
+    return asked
 
 
-def _shared(member: bytes, state: BrandState, event: Event, share: facts.Share) -> list[Asked]:
+def _shared(member: bytes, state: BrandState, event: Arrival, share: Share) -> list[Asked]:
     """Make the share known.  One of another brand's is kept there, where its visits are, if the member lets it cross (CONTRACT 5)."""
     owner = share.owner_brand
     foreign = owner is not None and owner != event.brand
@@ -78,7 +76,7 @@ def _shared(member: bytes, state: BrandState, event: Event, share: facts.Share) 
     return [Asked(own, Moved(owner)), Asked(key_of(owner, share.share_id), word)]
 
 
-def _opened(member: bytes, state: BrandState, event: Event, rules: SharingRules, share_id: str, click_id: str | None) -> list[Asked]:
+def _opened(member: bytes, state: BrandState, event: Arrival, rules: SharingRules, share_id: str, click_id: str | None) -> list[Asked]:
     """Tell a share of its visit, unless this member came by it lately and it knows."""
     asked, known = list[Asked](), False
     for touch in state.read_sharing().touches:
@@ -90,7 +88,7 @@ def _opened(member: bytes, state: BrandState, event: Event, rules: SharingRules,
     return asked + _touch(member, state, event, rules, Touch(event.time_ms, share_id, click_id, event.device, True))
 
 
-def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, touch: Touch) -> list[Asked]:
+def _touch(member: bytes, state: BrandState, event: Arrival, rules: SharingRules, touch: Touch) -> list[Asked]:
     """Remember that the member came by a share; orders that were known before, but happened after, may be its."""
     touches = state.edit_sharing().touches
     touches.append(touch)
@@ -109,7 +107,7 @@ def _touch(member: bytes, state: BrandState, event: Event, rules: SharingRules, 
     return asked
 
 
-def _ordered(member: bytes, state: BrandState, event: Event, rules: SharingRules, came: facts.Order) -> list[Asked]:
+def _ordered(member: bytes, state: BrandState, event: Arrival, rules: SharingRules, came: Stated) -> list[Asked]:
     """Tell a share of what an order has come to, if one stands or did."""
     order = state.order(came.order_id)
     if order is None:  # too old to be kept
@@ -126,7 +124,7 @@ def _ordered(member: bytes, state: BrandState, event: Event, rules: SharingRules
     return asked
 
 
-def _restate(member: bytes, event: Event, order_id: str, order: Order, touches: Sequence[Touch], rules: SharingRules) -> list[Asked]:
+def _restate(member: bytes, event: Arrival, order_id: str, order: Order, touches: Sequence[Touch], rules: SharingRules) -> list[Asked]:
     """Compare what shares were told of *order* with what stands; *event* is what may have changed it."""
     note = order.attribution or Attribution()
     to, touch = _credited(order, note, touches, rules.window_ms)
@@ -173,7 +171,7 @@ def _credited(order: Order, note: Attribution, touches: Iterable[Touch], window_
     return (last.share_id, last) if last is not None else (None, None)
 
 
-def _standing(order: Order, note: Attribution, event: Event) -> Happened | None:
+def _standing(order: Order, note: Attribution, event: Arrival) -> Happened | None:
     """Say what *order* is to its share: paid or completed, neither cancelled nor refunded in full (RULES 4); None if it is nothing."""
     if not orders.counts(order)[0]:
         return None

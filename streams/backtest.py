@@ -21,12 +21,13 @@ from schemas.currencies import DIGITS
 from schemas.dead_letters import DeadLetter
 from schemas.decisions import Decision, Rewarded
 from schemas.effects import Effect, Headers
-from schemas.envelope import Envelope, Event, Origin, RulesSet, Terms, Tick
+from schemas.envelope import Envelope, Origin, RulesSet, Terms, Tick
 from schemas.fold import Home, PartitionFold, Record
 from schemas.rewards import WOULD_EARN, WOULD_REFUSE, Refusal
 from schemas.rules import CouponReward, Engaged, OnTag, RuleSet, TagRef
 from schemas.scalars import parse_minor
 from schemas.state import Book
+from streams.arrival import Arrival
 from streams.budgets import BudgetsFold
 from streams.intake import Intake
 from streams.keys import Keys, Secrets
@@ -77,7 +78,7 @@ class Outcome(Struct):
 class _Rewards(Outbox):
     """Hears of rewards alone, and numbers nothing."""
 
-    def enriched(self, live: Live, event: Event, plan: Plan, book: Book) -> None:
+    def enriched(self, live: Live, event: Arrival, plan: Plan, book: Book) -> None:
         """Say nothing."""
 
     def changes(self, live: Live, brand: str, changes: Collection[Change], origin: Origin) -> None:

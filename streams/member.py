@@ -24,6 +24,7 @@ from schemas.refusals import Reason, Refused
 from schemas.rules import ALLIANCE, HOUR_MS
 from schemas.scalars import instant_text
 from streams import acts, attribution, consent, dedupe, rewards, ruleset, tags
+from streams.arrival import Arrival
 from streams.keys import Keys
 from streams.orders import Contradiction
 from streams.outbox import Live, Outbox
@@ -71,7 +72,7 @@ class MembersFold:
         self.out.asked = 0
         match told:
             case Event() as event:
-                self._event(record, event)
+                self._event(record, Arrival(event))
             case Tick(time_ms=time_ms):
                 self._advance(min(time_ms, record.timestamp), record.offset)
             case RulesSet() as rules:
@@ -118,7 +119,7 @@ class MembersFold:
 
     # One event
 
-    def _event(self, record: Record, event: Event) -> None:
+    def _event(self, record: Record, event: Arrival) -> None:
         live = self._load(record.key or b"", record.offset)
         if dedupe.passed(live.state.marks, self.partition.origin(event.origin), event.origin.offset):
             self.out.note(decisions.REPLAYED, event.brand)
@@ -127,7 +128,7 @@ class MembersFold:
         state = live.state.brands.get(event.brand)
         if state is not None and (repeated := self._repeated(state, event)):
             if isinstance(repeated, Refused):
-                self.out.decisions.append(dead_letter_of(event, repeated))
+                self.out.decisions.append(dead_letter_of(event.event, repeated))
             else:
                 book.duplicates += 1
                 self.out.note(decisions.DUPLICATE, event.brand)
@@ -139,13 +140,13 @@ class MembersFold:
         if changes:
             self.out.changes(live, event.brand, changes, event.origin)
         state = live.state.brands[event.brand]
-        if attribution.concerns(state, event.facts):
+        if attribution.concerns(state, event):
             for key, word in attribution.asks(live.key, state, event, plan.sharing):
                 self.out.ask(topics.SHARES, key, partial(shares.packed, word))
         if plan.offers is not None or state.has_earned():
             self._reward(live, event, plan, state)
 
-    def _repeated(self, state: BrandState, event: Event) -> bool | Refused:
+    def _repeated(self, state: BrandState, event: Arrival) -> bool | Refused:
         """Tell whether the publisher sent *event* before: by its id, then by its natural key (CONTRACT 2)."""
         body = dedupe.body_of(state.ids, event.id_hash)
         if body is not None:
@@ -158,7 +159,7 @@ class MembersFold:
             return Refused(Reason.INVALID_DATA, detail)
         return copied
 
-    def _apply(self, live: Live, offset: int, event: Event, plan: Plan) -> list[Change]:
+    def _apply(self, live: Live, offset: int, event: Arrival, plan: Plan) -> list[Change]:
         """Count *event* for its member; returns the tags that it changed."""
         brand, now_ms = event.brand, self.partition.clock_ms
         state = live.state.brands.get(brand)
@@ -258,7 +259,7 @@ class MembersFold:
 
     # Rewards
 
-    def _reward(self, live: Live, event: Event, plan: Plan, state: BrandState) -> None:
+    def _reward(self, live: Live, event: Arrival, plan: Plan, state: BrandState) -> None:
         """Let *event* redeem, take back and earn, where it may; the rest pays a look-up."""
         brand, offers = event.brand, plan.offers
         if rewards.concerns(offers, state, event, self._judged):

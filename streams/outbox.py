@@ -15,11 +15,12 @@ from schemas.budgets import Word
 from schemas.crm import CrmRecord, Enriched, Evidence, Manifest, TagChanged, Value
 from schemas.decisions import Decision, Noted
 from schemas.effects import Effect
-from schemas.envelope import Event, Origin
+from schemas.envelope import Origin
 from schemas.fold import Home
 from schemas.member_state import Member
 from schemas.scalars import minor_text
 from schemas.state import Book
+from streams.arrival import Arrival
 from streams.keys import Keys
 from streams.partition import Partition
 from streams.rewarding import Ask, Saying, Tell
@@ -58,12 +59,12 @@ class Outbox:
         """Let *what* be counted."""
         self.decisions.append(Noted(what, brand, times))
 
-    def enriched(self, live: Live, event: Event, plan: Plan, book: Book) -> None:
+    def enriched(self, live: Live, event: Arrival, plan: Plan, book: Book) -> None:
         """Return *event* to its brand, with the member as of after it."""
         brand, origin = event.brand, event.origin
         member = view(live.state, brand, self.name(live, brand), plan, book.terms, self._partition.clock_ms, self.at)
-        own = event.event
-        value = Enriched(msgspec.Raw(event.value if own is None else own), member)
+        whole = event.event.event
+        value = Enriched(msgspec.Raw(event.event.value if whole is None else whole), member)
         self.tell(live, brand, book, crm.ENRICHED, "enriched", origin, value, f"{origin.partition}:{origin.offset}")
 
     def changes(self, live: Live, brand: str, changes: Collection[Change], origin: Origin) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from schemas import envelope as facts
 from schemas.budgets import Redeemed
-from schemas.envelope import Answer, Event, Happened, ShareTold
+from schemas.envelope import Answer, Happened, ShareTold
 from schemas.member_state import BrandState
 from schemas.rewards import (
     ASKED,
@@ -33,6 +33,7 @@ from schemas.rewards import (
 from schemas.rules import ORDERED, VISITED
 from schemas.scalars import instant_text
 from streams import orders, undoing
+from streams.arrival import Arrival
 from streams.campaigns import Deciding
 from streams.conditions import Trigger
 from streams.keys import Keys, reward_of, reward_text
@@ -41,50 +42,31 @@ from streams.rewarding import BURN, EARN, Saying, Voice, book, note_refusal
 from streams.tags import Change
 
 
-def concerns(offers: Offers | None, state: BrandState, event: Event, changes: Collection[Change]) -> bool:
+def concerns(offers: Offers | None, state: BrandState, event: Arrival, changes: Collection[Change]) -> bool:
     """Tell whether *event*, which made the tags *changes*, may bring about anything here."""
-    deed = event.facts
-    if offers is not None and name_of(deed) in offers.by_event:
+    if offers is not None and event.name in offers.by_event:
         return True
-    if isinstance(deed, facts.Coupon):
+    if event.coupon is not None:
         return offers is not None or state.has_earned()
-    if state.has_earned() and (isinstance(deed, facts.Order) or (isinstance(deed, facts.Chat) and deed.recalls is not None)):
+    if state.has_earned() and (event.order is not None or (event.chat is not None and event.chat.recalls is not None)):
         return True
     return (
         offers is not None and bool(changes) and any(change.entered and change.tag.partition(":")[0] in offers.by_tag for change in changes)
     )
 
 
-def name_of(deed: facts.Facts) -> str:
-    """Name an event as campaigns do."""
-    match deed:
-        case facts.Click():
-            return "click"
-        case facts.Share():
-            return "share"
-        case facts.Order(status=status):
-            return f"order.{status}"
-        case facts.Chat(direction=direction):
-            return f"chat.{direction}"
-        case facts.Coupon(status=status):
-            return f"coupon.{status}"
-        case _:
-            return "consent"
-
-
 def on_event(
-    offers: Offers | None, state: BrandState, event: Event, changes: Collection[Change], voice: Voice, allowed: bool
+    offers: Offers | None, state: BrandState, event: Arrival, changes: Collection[Change], voice: Voice, allowed: bool
 ) -> list[Saying]:
     """Let *event*, which is counted already and made the tags *changes*, redeem, take back and earn."""
     earned = state.read_earned()
-    match event.facts:
-        case facts.Coupon() as coupon:
-            _coupon(offers, earned, coupon, event, voice)
-        case facts.Order() as order:
-            _undo_order(state, earned, order, event, changes, voice)
-        case facts.Chat(msgtype="recall") as chat:
-            undoing.undo_message(earned, voice, message_cause(voice.keys, chat, chat.recalls or ""), event.id)
-            _undo_tags(earned, voice, changes, ON_RECALL, Reversal.RECALLED, event.id)
+    if event.coupon is not None:
+        _coupon(offers, earned, event.coupon, event, voice)
+    elif event.order is not None:
+        _undo_order(state, earned, event.order, event, changes, voice)
+    elif event.chat is not None and event.chat.msgtype == "recall":
+        undoing.undo_message(earned, voice, message_cause(voice.keys, event.chat, event.chat.recalls or ""), event.id)
+        _undo_tags(earned, voice, changes, ON_RECALL, Reversal.RECALLED, event.id)
     said, voice.said = voice.said, []
     if offers is not None:
         said += _earn(offers, state, earned, event, changes, voice, allowed)
@@ -93,14 +75,13 @@ def on_event(
 
 
 def _earn(
-    offers: Offers, state: BrandState, earned: Earned, event: Event, changes: Collection[Change], voice: Voice, allowed: bool
+    offers: Offers, state: BrandState, earned: Earned, event: Arrival, changes: Collection[Change], voice: Voice, allowed: bool
 ) -> list[Saying]:
     deciding = Deciding(state, earned, voice, allowed)
-    name = name_of(event.facts)
-    if name in offers.by_event:
-        trigger = trigger_of(state, event, name, voice.keys)
+    if event.name in offers.by_event:
+        trigger = trigger_of(state, event, voice.keys)
         if trigger is not None:
-            deciding.decide(offers.by_event[name], trigger)
+            deciding.decide(offers.by_event[event.name], trigger)
             _undo_early(state, earned, event, voice, trigger)
     _tags_entered(offers, deciding, changes, event.brand, event.time_ms, event.append_ms)
     return deciding.spoken()
@@ -145,21 +126,20 @@ def _of_share(told: ShareTold, now: Happened, name: str) -> Trigger:
     return trigger
 
 
-def trigger_of(state: BrandState, event: Event, name: str, keys: Keys) -> Trigger | None:
+def trigger_of(state: BrandState, event: Arrival, keys: Keys) -> Trigger | None:
     """Make a trigger of *event*; None where it counts nowhere: a status that was known, an order that is void, a message recalled."""
-    trigger = Trigger(name, event.id, event.brand, event.time_ms, event.append_ms, event.id_hash)
+    trigger = Trigger(event.name, event.id, event.brand, event.time_ms, event.append_ms, event.id_hash)
     trigger.channel = event.channel or ""
-    match event.facts:
-        case facts.Order() as order:
-            return _of_order(state, order, trigger, keys)
-        case facts.Share(share_id=share_id):
-            trigger.share_id = share_id
-        case facts.Chat() as chat:
-            if chat.msgtype == "recall":
-                return None
-            trigger.cause = message_cause(keys, chat, chat.message_id)
-            if trigger.cause in state.read_talk().recalled:
-                return None
+    if event.order is not None:
+        return _of_order(state, event.order, trigger, keys)
+    if event.share is not None:
+        trigger.share_id = event.share.share_id
+    elif event.chat is not None:
+        if event.chat.msgtype == "recall":
+            return None
+        trigger.cause = message_cause(keys, event.chat, event.chat.message_id)
+        if trigger.cause in state.read_talk().recalled:
+            return None
     return trigger
 
 
@@ -192,7 +172,7 @@ def message_cause(keys: Keys, chat: facts.Chat, message_id: str) -> bytes:
 
 
 def _undo_order(
-    state: BrandState, earned: Earned, order_facts: facts.Order, event: Event, changes: Collection[Change], voice: Voice
+    state: BrandState, earned: Earned, order_facts: facts.Order, event: Arrival, changes: Collection[Change], voice: Voice
 ) -> None:
     """Take back what the order earned, and what tags earned that went with it."""
     if not earned.rewards and not earned.streaks:
@@ -214,9 +194,9 @@ def _undo_tags(earned: Earned, voice: Voice, changes: Collection[Change], bit: i
             undoing.undo_cause(earned, voice, voice.keys.natural("tag", change.tag), bit, reason, event)
 
 
-def _undo_early(state: BrandState, earned: Earned, event: Event, voice: Voice, trigger: Trigger) -> None:
+def _undo_early(state: BrandState, earned: Earned, event: Arrival, voice: Voice, trigger: Trigger) -> None:
     """Take back at once what was refunded before the order itself came; budgets' answer is awaited first."""
-    if trigger.order_id and isinstance(event.facts, facts.Order) and event.facts.status != orders.REFUNDED:
+    if trigger.order_id and event.order is not None and event.order.status != orders.REFUNDED:
         order = state.order(trigger.order_id)
         voice.said = []
         if order is not None:
@@ -284,7 +264,7 @@ def on_rules(offers: Offers | None, state: BrandState, voice: Voice) -> list[Say
     return voice.said
 
 
-def _coupon(offers: Offers | None, earned: Earned, coupon: facts.Coupon, event: Event, voice: Voice) -> None:
+def _coupon(offers: Offers | None, earned: Earned, coupon: facts.Coupon, event: Arrival, voice: Voice) -> None:
     """Let a coupon be redeemed, or expire early; say so where it can't be redeemed.
 
     Of a brand without campaigns nothing is said: it may have coupons of its own.
@@ -302,7 +282,7 @@ def _coupon(offers: Offers | None, earned: Earned, coupon: facts.Coupon, event: 
         _redeem(earned, reward_id, reward, event, voice)
 
 
-def _redeem(earned: Earned, reward_id: bytes, reward: Reward, event: Event, voice: Voice) -> None:
+def _redeem(earned: Earned, reward_id: bytes, reward: Reward, event: Arrival, voice: Voice) -> None:
     late = reward.valid_until_ms and event.time_ms >= reward.valid_until_ms
     if reward.status == GRANTED and not late:
         reward.status = REDEEMED

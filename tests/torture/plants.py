@@ -20,7 +20,7 @@ from agents.engine.stateless import StatelessBackend
 from agents.members_fold import RenderedFold
 from schemas.dead_letters import REASON
 from schemas.effects import Effect
-from schemas.envelope import Event, Terms
+from schemas.envelope import Terms
 from schemas.fold import Folded, Home, PartitionFold, Record
 from schemas.refusals import Reason
 from schemas.state import RING
@@ -40,6 +40,7 @@ from streams import (
     partition,
     windows,
 )
+from streams.arrival import Arrival
 from streams.keys import Keys
 from tests.torture import points, reward_plants  # noqa: F401 - enters its bugs
 from tests.torture.planting import ENV, PLANTS, Plant, bug, listed, put
@@ -206,7 +207,7 @@ def _() -> None:
     put(Keys, "event_id", lambda self, source, identifier: self.natural("id", identifier))  # noqa: ARG005
     repeated = member.MembersFold._repeated  # noqa: SLF001
 
-    def anywhere(self: member.MembersFold, state: Any, event: Event) -> Any:
+    def anywhere(self: member.MembersFold, state: Any, event: Arrival) -> Any:
         for live in self._live.values():
             if state in live.state.brands.values():
                 for other in live.state.brands.values():
@@ -333,7 +334,7 @@ def _() -> None:
 def _() -> None:
     apply = acts.Acts.apply
 
-    def first_wins(self: acts.Acts, state: Any, event: Event) -> None:
+    def first_wins(self: acts.Acts, state: Any, event: Arrival) -> None:
         first_ms = state.first_ms
         apply(self, state, event)
         state.first_ms = first_ms or state.first_ms
