@@ -41,7 +41,7 @@ from tests.integration.crew import Crew
 RATES: Final = {FULL: (1_000, 5_000), QUICK: (1_000, 5_000), SHORT: (500,)}
 TARGETS_MS: Final = {"p50": 25.0, "p99": 60.0}
 """At the second of the rates."""
-SPANS: Final = {FULL: (20, 40_000, 6), QUICK: (5, 10_000, 6), SHORT: (2, 15_000, 1)}
+SPANS: Final = {FULL: (20, 40_000, 6), QUICK: (5, 10_000, 6), SHORT: (2, 4_000, 1)}
 """Seconds that count at each rate; events of the burst before, after which orders are being paid; seconds that do not count."""
 GRANTS_TARGET_MS: Final = 120.0
 """p99, at the first of the rates."""

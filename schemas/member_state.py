@@ -262,7 +262,8 @@ class Member:
 
 DUE: Final = 8
 BODY: Final = STAMP + DUE
-NEVER: Final = (1 << 63) - 1
+NEVER: Final = (1 << 62) - 1
+"""No clock comes to it, and compiled code compares it in place."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode

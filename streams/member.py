@@ -240,7 +240,7 @@ class MembersFold:
     def _note_due(self, live: Live, due_ms: int) -> None:
         if due_ms < live.due_ms or live.due_ms <= self.partition.clock_ms:  # the latter: who was passed over
             live.due_ms = due_ms
-            if due_ms != NEVER:
+            if due_ms < NEVER:
                 self.partition.deadlines.put(due_ms, live.key)
 
     def _under_consent(self, state: BrandState, plan: Plan, changes: Collection[Change], withheld: bool) -> list[Change]:

@@ -91,7 +91,7 @@ class Partition:
         for key, packed in states.items():
             if len(key) == MEMBER_KEY:
                 due_ms = due_of(packed)
-                if due_ms != NEVER:
+                if due_ms < NEVER:
                     self.deadlines.put(due_ms, key)
             elif key.startswith(_RULES):
                 self._rules[_name(key, _RULES)] = _rules.decode(packed[STAMP:])

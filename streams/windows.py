@@ -20,26 +20,27 @@ _SLOTS: Final = 4_096
 class Clockwork:
     """Numbers the buckets of one granularity; day buckets are those of *timezone*.
 
-    What was asked last of a zone is remembered: one event asks for the same
-    instant some twenty times.
+    What was asked of a zone last, and before, is remembered: one event asks
+    some twenty times, for its own time and for the clock.
     """
 
-    __slots__ = ("_asked_ms", "_number", "_offsets", "_zone", "grain_ms")
+    __slots__ = ("_asked_ms", "_before", "_before_ms", "_number", "_offsets", "_zone", "grain_ms")
 
     def __init__(self, grain_ms: int, timezone: str) -> None:
         self.grain_ms = grain_ms
         self._zone = ZoneInfo(timezone) if grain_ms == DAY_MS and timezone != "UTC" else None
         self._offsets: dict[int, int] = {}
-        self._asked_ms = -1
-        self._number = -1
+        self._asked_ms = self._before_ms = -1
+        self._number = self._before = -1
 
     def bucket(self, t_ms: int) -> int:
         """Number the bucket that holds *t_ms*."""
         if self._zone is None:
             return t_ms // self.grain_ms
         if t_ms != self._asked_ms:
-            self._number = (t_ms + self._offset(t_ms // _SLOT_MS)) // self.grain_ms
-            self._asked_ms = t_ms
+            number = self._before if t_ms == self._before_ms else (t_ms + self._offset(t_ms // _SLOT_MS)) // self.grain_ms
+            self._before_ms, self._before = self._asked_ms, self._number
+            self._asked_ms, self._number = t_ms, number
         return self._number
 
     def local(self, t_ms: int) -> int:
