@@ -34,6 +34,26 @@ def test_each_command_shows_an_example(path: tuple[str, ...]) -> None:
     assert "huiliu " in shown.output.split("Example:", 1)[1]
 
 
+def test_a_command_imports_no_more_than_it_needs() -> None:
+    program = "import sys; from agents.cli import create_cli; create_cli('dead-letters'); print('faust' in sys.modules, *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False ")
+    assert "agents.cli.dead_letters" in done.stdout.split()
+    assert "agents.cli.member" not in done.stdout.split()
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_a_command_asked_for_is_the_same_alone(path: tuple[str, ...]) -> None:
+    alone = CliRunner().invoke(create_cli(path[0]), [*path, "--help"])
+    assert (alone.exit_code, alone.output) == (0, CliRunner().invoke(create_cli(), [*path, "--help"]).output)
+
+
+def test_a_misspelt_command_is_told_what_was_meant() -> None:
+    done = subprocess.run([sys.executable, "-m", "agents", "stauts"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "status" in done.stderr
+
+
 def test_what_cannot_run_says_why_without_a_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "agents", "settings"], capture_output=True, text=True, env={"HUILIU_PARTITIONS": "none"}, check=False
