@@ -17,6 +17,15 @@ settings.register_profile("huiliu", deadline=None)
 settings.load_profile("huiliu")
 
 
+LONGEST = ("test_torture.py", "test_benchmarks.py", "test_up.py", "test_engine_kafka.py", "test_shares.py", "test_engine_stateless.py")
+"""Files that take minutes: last, one of them would go on alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """Give the address of a Kafka; topics are the test's own to make."""

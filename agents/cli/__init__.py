@@ -10,9 +10,10 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from agents import compiled
 from agents.cli.common import err
@@ -31,25 +32,50 @@ def start(context: typer.Context, config: Config = None) -> None:
     context.obj = config
 
 
-def create_cli(asked: str = "") -> typer.Typer:
-    """Put all commands together; the one that was *asked* for is enough, if there is one of that name."""
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+class Commands(TyperGroup):
+    """All commands; each is imported when somebody asks for it."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a command.  Where there is none of that name, all of them: one that is meant may be told."""
+        if cmd_name not in self.commands:
+            module = cmd_name.replace("-", "_")
+            self._import([module] if module in _modules() else _modules())
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Import all commands; gives their names, in order."""
+        self._import(_modules())
+        return sorted(super().list_commands(ctx))
+
+    def _import(self, modules: list[str]) -> None:
+        for module in modules:
+            register = getattr(importlib.import_module(f"{__name__}.{module}"), "register", None)
+            if register is not None:
+                app = _typer()
+                register(app)
+                self.commands.update(typer.main.get_group(app).commands)
+
+
+def _modules() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def _typer(**more: Any) -> typer.Typer:
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, **more)
+
+
+def create_cli() -> typer.Typer:
+    """Put all commands together."""
+    app = _typer(cls=Commands, no_args_is_help=True)
     app.callback()(start)
-    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    one = asked.replace("-", "_")
-    for name in [one] if one in modules else modules:
-        register = getattr(importlib.import_module(f"{__name__}.{name}"), "register", None)
-        if register is not None:
-            register(app)
     return app
 
 
 def main() -> None:
     """Run the command line; what cannot run says why in a line or two, without a traceback."""
     compiled.activate()
-    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
-        create_cli(asked)()
+        create_cli()()
     except BadSettings as wrong:
         err.print(str(wrong), markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

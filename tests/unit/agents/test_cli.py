@@ -1,6 +1,8 @@
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from agents.cli import create_cli
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if not path:
+        command.list_commands(None)  # imports them
     children: dict[str, Any] = getattr(command, "commands", {})
     if not children:
         yield path
@@ -35,17 +39,24 @@ def test_each_command_shows_an_example(path: tuple[str, ...]) -> None:
 
 
 def test_a_command_imports_no_more_than_it_needs() -> None:
-    program = "import sys; from agents.cli import create_cli; create_cli('dead-letters'); print('faust' in sys.modules, *sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("False ")
-    assert "agents.cli.dead_letters" in done.stdout.split()
-    assert "agents.cli.member" not in done.stdout.split()
+    program = "import sys; from agents.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, "dead-letters", "--help"], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "agents.cli.dead_letters" in imported
+    assert not imported & {"agents.cli.member", "faust"}
 
 
-@pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_a_command_asked_for_is_the_same_alone(path: tuple[str, ...]) -> None:
-    alone = CliRunner().invoke(create_cli(path[0]), [*path, "--help"])
-    assert (alone.exit_code, alone.output) == (0, CliRunner().invoke(create_cli(), [*path, "--help"]).output)
+def test_all_commands_are_listed_in_order() -> None:
+    shown = CliRunner().invoke(create_cli(), ["--help"]).output
+    listed = [line.split()[0] for line in shown.partition("Commands:")[2].splitlines() if line[:2] == "  " and line[2] != " "]
+    assert listed == sorted({path[0] for path in ALL})
+
+
+def test_a_file_of_settings_may_be_called_as_a_command_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules").write_text("partitions = 3\n")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(create_cli(), ["--config", "rules", "settings", "--json"])
+    assert json.loads(shown.stdout)["partitions"]["value"] == "3"
 
 
 def test_a_misspelt_command_is_told_what_was_meant() -> None:
