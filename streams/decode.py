@@ -1,8 +1,8 @@
 """Bytes of JSON or MessagePack to one strict document.
 
-Fast first: one generic decode and one canonical encoding, compared with the
-bytes by counting.  Whatever that can't clear goes the exact way, which walks
-everything and says what is wrong.  Measured: 3 µs for 600 bytes of JSON.
+Fast first: one generic decode, one canonical encoding, compared with the bytes
+by their colons, and a look at each part.  Whatever that can't clear goes the
+exact way, which says what is wrong and where.
 
 Source: CONTRACT 2, ``undecodable``.
 """
