@@ -18,6 +18,7 @@ from agents.engine.writer import CLIENT
 TRANSACTION_S = 30
 LARGEST = 64 * 1024 * 1024  # the broker judges what is compressed; librdkafka alone would refuse a state over 1 MB before
 RESTORE_CHUNK = 10_000
+CHUNK_S = 0.05  # a chunk that is not full is waited for as long, also at the end: with a second, each take-over took two
 
 
 class Changelog:
@@ -89,7 +90,7 @@ def _read_to_end(consumer: Consumer, progress: Callable[[int], None]) -> tuple[d
     states: dict[bytes, bytes] = {}
     read, told = 0, monotonic()
     while True:
-        messages = consumer.consume(RESTORE_CHUNK, 1)
+        messages = consumer.consume(RESTORE_CHUNK, CHUNK_S)
         for message in messages:
             error = message.error()
             if error is not None:
