@@ -31,7 +31,7 @@ from streams.outbox import Live, Outbox
 from streams.partition import MEMBER_KEY, Partition
 from streams.rewarding import Voice
 from streams.ruleset import Plan
-from streams.tags import Change, Tag
+from streams.tags import Change
 
 
 class MembersFold:
@@ -251,10 +251,10 @@ class MembersFold:
             entered = {change.tag for change in changes if change.entered}
             exited = {change.tag for change in changes if not change.entered}
             told = (state.tags.keys() - entered) | (exited - entered)
-            return [tags.describe(_planned(plan, name), name, False, state, now_ms) for name in told]
+            return [tags.describe(plan.tag(name), name, False, state, now_ms) for name in told]
         if told_none and not withheld:
             state.tags = dict.fromkeys(state.tags, now_ms)
-            return [tags.describe(_planned(plan, name), name, True, state, now_ms) for name in state.tags]
+            return [tags.describe(plan.tag(name), name, True, state, now_ms) for name in state.tags]
         return []
 
     # Rewards
@@ -394,8 +394,3 @@ class MembersFold:
             self._live[key] = live
         live.offset = offset
         return live
-
-
-def _planned(plan: Plan, name: str) -> Tag:
-    base = name.partition(":")[0]
-    return next(one.tag for one in plan.steps if one.tag.name == base)

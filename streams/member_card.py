@@ -122,9 +122,7 @@ def _consent(state: BrandState, terms: Terms) -> ConsentCard:
 
 
 def _held(name: str, state: BrandState, plan: Plan, clock_ms: int) -> TagCard:
-    base = name.partition(":")[0]
-    tag = next(step.tag for step in plan.steps if step.name == base)
-    found = tags.describe(tag, name, True, state, clock_ms)
+    found = tags.describe(plan.tag(name), name, True, state, clock_ms)
     return TagCard(name, instant_text(state.tags[name]), _worded(found), found.events, found.version)
 
 

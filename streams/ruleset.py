@@ -75,6 +75,11 @@ class Plan:
     sharing: SharingRules = DEFAULT
     offers: Offers | None = None
 
+    def tag(self, name: str) -> Tag:
+        """Find the tag that a member holds as *name*: a ``top`` tag with its value."""
+        base = name.partition(":")[0]
+        return next(one.tag for one in self.steps if one.name == base)
+
     def steps_for(self, names: Collection[str]) -> tuple[Step, ...]:
         """Give the tags that one of the events *names* can change."""
         if len(names) == 1:
