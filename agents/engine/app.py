@@ -6,6 +6,7 @@ from typing import Any, cast
 import faust
 import mode
 from faust.channels import Channel
+from faust.tables.manager import TableManager
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from agents.engine import group
@@ -61,6 +62,15 @@ class EngineApp(faust.App):
         return await self.engine.finish(timeout_s)
 
 
+class NoTables(TableManager):
+    """Faust's tables, of which there are none: states are the engine's."""
+
+    async def on_start(self) -> None:
+        """Join the group at once; Faust waits a second first, for tables to be declared."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class BatchChannel(Channel[Sequence[Work]]):
     """A channel of batches, those of one fetch as one item, outside Faust's flow control, which clears its queues on every rebalance."""
 
@@ -79,6 +89,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         stage.app_id,
         broker=f"{group.SCHEME}://{options.servers}",
         store="memory://",
+        TableManager=NoTables,
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
