@@ -18,6 +18,7 @@ from agents.engine.keyed import KeyedBackend
 from agents.engine.observer import Observer
 from agents.engine.options import Options
 from agents.engine.pipeline import Place
+from agents.engine.process import client_id
 from agents.engine.stage import KeyedStage, Stage, StatelessStage
 from agents.engine.stateless import StatelessBackend
 from agents.engine.subscription import Subscription
@@ -87,6 +88,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
     group.register()
     app = EngineApp(
         stage.app_id,
+        broker_client_id=client_id(),
         broker=f"{group.SCHEME}://{options.servers}",
         store="memory://",
         TableManager=NoTables,
@@ -99,7 +101,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         stream_recovery_delay=0,
         stream_wait_empty=False,
         broker_session_timeout=options.session_timeout_s,
-        broker_heartbeat_interval=options.session_timeout_s / 5,
+        broker_heartbeat_interval=options.session_timeout_s / 10,
         broker_rebalance_timeout=2 * options.session_timeout_s,
         broker_max_poll_interval=NEVER_S,
         # What a group's leader reads of a broker that is just back may lack a topic: nobody has its partitions until it looks again.

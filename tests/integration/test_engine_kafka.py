@@ -103,3 +103,21 @@ def test_what_the_group_refused_to_note_is_told_again(cluster: ToyCluster) -> No
         cluster.wait_until_durable()
     wait_until(is_told, 20, lambda: f"told {cluster.told()}, positions {cluster.positions()}")
     cluster.judge()
+
+
+def test_nobody_waits_for_a_worker_that_died_on_the_same_machine(cluster: ToyCluster) -> None:
+    long_s = 40
+    cluster.publish(500)
+    cluster.start("--session", str(long_s))
+    dead = cluster.start("--session", str(long_s))
+    cluster.wait_until_durable()
+    wait_until(lambda: len(cluster.members()) == 2, 20, lambda: f"in the group: {cluster.members()}")
+    for _ in range(3):
+        before = cluster.members()
+        dead.kill()
+        cluster.publish(500)
+        dead = cluster.start("--session", str(long_s))
+        cluster.wait_until_durable(long_s / 2)
+        assert len(cluster.members()) == 2
+        assert len(cluster.members() & before) == 1, "who lives stays in the group"
+    cluster.judge()

@@ -10,7 +10,16 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)  # fmt: skip
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from kafka import KafkaAdminClient
@@ -106,6 +115,12 @@ class ToyCluster:
             remover.remove_group_members(self.name, [MemberToRemove(one.member_id) for one in members])
         finally:
             remover.close()
+
+    def members(self) -> set[str]:
+        """Name who is in the group; nobody while it changes."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        group = admin.describe_consumer_groups([self.name])[self.name].result()
+        return {one.member_id for one in group.members} if group.state is ConsumerGroupState.STABLE else set()
 
     def told(self) -> list[int]:
         """Read each partition's position as the group was told of it."""
