@@ -15,7 +15,7 @@ from agents.servers import HOST, Kafka, Redis, free_port, start_kafka, start_red
 from agents.settings import Settings
 from tests.integration.crew import Process, start_alone
 from tests.torture import proxy
-from tests.torture.worker import Forked, fork, launch
+from tests.torture.worker import APART, Forked, fork, launch
 
 DISK_MIB: Final = 768
 WIRES: Final = 2
@@ -103,9 +103,11 @@ class Ground:
         self.wires[wire].send_signal(signal.SIGCONT)
 
     def launch(self, stage: str, environment: Mapping[str, str], log: Path) -> Process:
-        """Start a worker at the end of a wire; one in several by itself."""
+        """Start a worker at the end of a wire; one in several by itself, every other as on a machine of its own."""
         turn = next(self._turns)
         told = {**environment, "HUILIU_KAFKA": f"{HOST}:{self.ports[turn % WIRES]}"}
+        if turn // WIRES % 2:
+            told[APART] = "yes"
         if turn % ALONE == ALONE - 1:
             return start_alone(["-m", "tests.torture.alone", stage], told, log)
         return launch(stage, told, log)

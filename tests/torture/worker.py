@@ -8,6 +8,7 @@ import ctypes
 import importlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing import get_context
@@ -15,12 +16,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
+from agents.engine import app, group
+from agents.engine.process import client_id, is_dead
 from agents.members_fold import RenderedFold
 from agents.settings import load
 from schemas.fold import Record
 from tests.torture import plants, points
 
 MARK: Final = b"torture-crash-"
+APART: Final = "HUILIU_TORTURE_APART"
 PDEATHSIG: Final = 1
 FORKS: Final = get_context("forkserver")
 
@@ -87,9 +91,17 @@ def work(stage: str) -> int:
     if armed := os.environ.get(points.ENV):
         points.arm(armed)
     _let_raise()
+    if os.environ.get(APART):
+        _live_apart()
     if planted := os.environ.get(plants.ENV):
         plants.PLANTS[planted].plant()
     return int(importlib.import_module(f"agents.{stage}").run(load().settings))
+
+
+def _live_apart() -> None:
+    """Be as on a machine of its own: nobody else can tell whether this process is dead, and it of nobody."""
+    setattr(app, client_id.__name__, socket.gethostname)
+    setattr(group, is_dead.__name__, lambda _: False)
 
 
 def _let_raise() -> None:
