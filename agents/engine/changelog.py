@@ -17,7 +17,8 @@ from agents.engine.writer import CLIENT
 
 TRANSACTION_S = 30
 LARGEST = 64 * 1024 * 1024  # the broker judges what is compressed; librdkafka alone would refuse a state over 1 MB before
-RESTORE_CHUNK = 10_000
+FETCH = 1024 * 1024
+RESTORE_CHUNK = 1_000
 CHUNK_S = 0.05  # a chunk that is not full is waited for as long, also at the end: with a second, each take-over took two
 
 
@@ -58,9 +59,8 @@ class Changelog:
                 "auto.offset.reset": "error",
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 10,  # a partition that ends with a transaction's mark tells its end one wait later
-                "queued.max.messages.kbytes": 65536,
-                "fetch.max.bytes": 67108864,
-                "max.partition.fetch.bytes": 16777216,
+                "queued.max.messages.kbytes": 16 * 1024,
+                "max.partition.fetch.bytes": FETCH,  # more is no faster, and each would be new memory from the system
             }
         )
         try:
