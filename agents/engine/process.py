@@ -20,21 +20,26 @@ _NAMED: Final = re.compile(r"#(?P<boot>[0-9a-f-]+)\.(?P<space>\d+)\.(?P<pid>[1-9
 
 
 def client_id() -> str:
-    """Name this process towards Kafka."""
-    boot, space = _here()
-    pid = os.getpid()
-    return f"{socket.gethostname()}#{boot}.{space}.{pid}.{_stat(pid)[_BEGAN]}"
+    """Name this process towards Kafka: by its host alone where the system says no more."""
+    host, pid = socket.gethostname(), os.getpid()
+    try:
+        boot, space = _here()
+        return f"{host}#{boot}.{space}.{pid}.{_stat(pid)[_BEGAN]}"
+    except OSError:
+        return host
 
 
 def is_dead(client: str) -> bool:
     """Tell whether the process that ``client_id`` named so has ended; False where that can't be told from here."""
     named = _NAMED.search(client)
-    if named is None or (named["boot"], int(named["space"])) != _here():
+    if named is None:
         return False
     pid = int(named["pid"])
-    if not _is_there(pid):
-        return True
     try:
+        if (named["boot"], int(named["space"])) != _here():
+            return False
+        if not _is_there(pid):
+            return True
         stat = _stat(pid)
     except OSError:  # just gone, or hidden from us
         return False
