@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from kafka.admin import MemberToRemove
 from rich.progress import track
 
-from agents import budgets, control, intake, members, shares
+from agents import budgets, clients, control, intake, members, shares
 from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
 from agents.clients import librdkafka
 from agents.engine import reset
+from agents.engine.process import is_dead
 from agents.settings import Settings
 from schemas import topics
 from streams import budgets as budgets_fold
@@ -71,7 +73,8 @@ def begin(
     settings.bootstrap()
     group = intake.APP_ID if stage is Stage.INTAKE else TARGETS[stage].app_id
     if _alive(settings, group):
-        fail(f"{stage}: workers of it are running; stop them first (one that was killed is missed after {settings.session_timeout_s:g} s)")
+        missed = f"one that was killed on another machine is missed after {settings.session_timeout_s:g} s"
+        fail(f"{stage}: workers of it are running; stop them first ({missed})")
     if not yes:
         err.print(CONSEQUENCES[stage], highlight=False)
         typer.confirm(f"Begin {stage} anew?", abort=True, err=True)
@@ -99,7 +102,7 @@ def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
 
 
 def _alive(settings: Settings, group: str) -> bool:
-    """Tell whether anyone is in *group*; one that Kafka does not know has nobody."""
+    """Tell whether anyone is in *group*, once who died on this machine is out of it; one that Kafka does not know has nobody."""
     admin = AdminClient(librdkafka(settings))  # one without a name would end before it is answered
     try:
         described = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
@@ -107,7 +110,13 @@ def _alive(settings: Settings, group: str) -> bool:
         if refused.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return False
         raise
-    return described.state not in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}
+    if described.state in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}:
+        return False
+    dead = [MemberToRemove(one.member_id) for one in described.members if is_dead(one.client_id)]
+    if dead:
+        with clients.admin(settings) as client:
+            client.remove_group_members(group, dead)
+    return len(described.members) > len(dead)
 
 
 def _forget_commits(settings: Settings, group: str) -> None:

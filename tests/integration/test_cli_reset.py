@@ -75,3 +75,11 @@ def test_a_stage_at_work_is_not_begun_anew(settings: Settings) -> None:
         crew.stop("members")
     assert ran.status == 2
     assert "stop them first" in ran.err
+
+
+def test_a_worker_that_died_here_holds_nobody_up(settings: Settings) -> None:
+    with Crew(settings) as crew:
+        worker = crew.start("members")[0]
+        crew.wait_until_ready()
+        worker.kill()
+        assert reset(settings, "members", "--yes").status == 0
