@@ -200,7 +200,7 @@ def test_shares_that_begin_anew_tell_nobody_anything_twice(tea: Tea) -> None:
     before = tea.share("s2")
     tea.crew.stop("shares")
     servers, keys = tea.settings.bootstrap(), environment(tea.settings)
-    eventually(lambda: huiliu("reset", "shares", "--yes", kafka=servers, environment=keys).status == 0, "shares begun anew")
+    assert huiliu("reset", "shares", "--yes", kafka=servers, environment=keys).status == 0
     tea.crew.start("shares")
     tea.click("fay", "s2")
     settled(tea.crew, ["tea"])
