@@ -5,16 +5,14 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from kafka.admin import MemberToRemove
 from rich.progress import track
 
 from agents import budgets, clients, control, intake, members, shares
 from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
-from agents.clients import librdkafka
 from agents.engine import reset
-from agents.engine.process import is_dead
+from agents.engine.departed import put_out_dead
 from agents.settings import Settings
 from schemas import topics
 from streams import budgets as budgets_fold
@@ -102,26 +100,14 @@ def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
 
 
 def _alive(settings: Settings, group: str) -> bool:
-    """Tell whether anyone is in *group*, once who died on this machine is out of it; one that Kafka does not know has nobody."""
-    admin = AdminClient(librdkafka(settings))  # one without a name would end before it is answered
-    try:
-        described = admin.describe_consumer_groups([group], request_timeout=ANSWER_S)[group].result()
-    except KafkaException as refused:
-        if refused.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return False
-        raise
-    if described.state in {ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN}:
-        return False
-    dead = [MemberToRemove(one.member_id) for one in described.members if is_dead(one.client_id)]
-    if dead:
-        with clients.admin(settings) as client:
-            client.remove_group_members(group, dead)
-    return len(described.members) > len(dead)
+    """Tell whether anyone is in *group*, once who died on this machine is out of it."""
+    with clients.admin(settings) as admin:
+        return put_out_dead(admin, group)[1] > 0
 
 
 def _forget_commits(settings: Settings, group: str) -> None:
     """Let the group forget what it committed; a group that is not there has nothing to forget."""
-    admin = AdminClient(librdkafka(settings))
+    admin = AdminClient(clients.librdkafka(settings))
     known = {one.group_id for one in admin.list_consumer_groups(request_timeout=ANSWER_S).result().valid}
     if group in known:
         admin.delete_consumer_groups([group], request_timeout=ANSWER_S)[group].result()

@@ -1,5 +1,6 @@
 """One stage as a Faust app: wiring, and nothing that runs at import."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -7,11 +8,13 @@ import faust
 import mode
 from faust.channels import Channel
 from faust.tables.manager import TableManager
+from kafka.errors import KafkaError
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from agents.engine import group
 from agents.engine.backend import Backend
 from agents.engine.cluster import Cluster
+from agents.engine.departed import let_depart
 from agents.engine.engine import Engine, Work
 from agents.engine.fence import HeartbeatFence
 from agents.engine.keyed import KeyedBackend
@@ -40,6 +43,7 @@ class EngineApp(faust.App):
 
     async def on_start(self) -> None:
         """Start the engine with the app."""
+        await self._let_dead_depart()
         if self.subscription is not None:
             await self.subscription.update()
         await super().on_start()
@@ -47,6 +51,14 @@ class EngineApp(faust.App):
         await self.add_runtime_dependency(self.watch)
         if self.subscription is not None:
             await self.add_runtime_dependency(self.subscription)
+
+    async def _let_dead_depart(self) -> None:
+        """Wait for none of the group who died on this machine; where that can't be told, they are waited for."""
+        try:
+            for member in await asyncio.to_thread(let_depart, self.engine.options.servers, self.conf.id):
+                self.log.info("%s had died, and is out of the group", member)
+        except KafkaError as refused:
+            self.log.warning("who of the group has died can't be told: %r", refused)
 
     def _crash(self, reason: BaseException) -> None:
         """Let whatever crashes in Faust end the engine too."""
@@ -101,7 +113,7 @@ def create_app(stage: Stage, options: Options, observer: Observer) -> EngineApp:
         stream_recovery_delay=0,
         stream_wait_empty=False,
         broker_session_timeout=options.session_timeout_s,
-        broker_heartbeat_interval=options.session_timeout_s / 10,
+        broker_heartbeat_interval=options.session_timeout_s / 10,  # by it the others hear of a rebalance
         broker_rebalance_timeout=2 * options.session_timeout_s,
         broker_max_poll_interval=NEVER_S,
         # What a group's leader reads of a broker that is just back may lack a topic: nobody has its partitions until it looks again.

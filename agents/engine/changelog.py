@@ -17,7 +17,7 @@ from agents.engine.writer import CLIENT
 
 TRANSACTION_S = 30
 LARGEST = 64 * 1024 * 1024  # the broker judges what is compressed; librdkafka alone would refuse a state over 1 MB before
-FETCH = 1024 * 1024
+FETCH = 1024 * 1024  # more is no faster, and each would be new memory from the system
 RESTORE_CHUNK = 1_000
 CHUNK_S = 0.005  # a chunk that is not full is waited for as long, also at the end: with a second, each take-over took two
 
@@ -61,7 +61,7 @@ class Changelog:
                 "fetch.queue.backoff.ms": 5,
                 "fetch.wait.max.ms": 10,  # a partition that ends with a transaction's mark tells its end one wait later
                 "queued.max.messages.kbytes": 16 * 1024,
-                "max.partition.fetch.bytes": FETCH,  # more is no faster, and each would be new memory from the system
+                "max.partition.fetch.bytes": FETCH,
             }
         )
         try:

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, UnknownTopicOrPartitionError, for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest
-from aiokafka.protocol.group import LeaveGroupRequest
+from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
@@ -24,7 +22,6 @@ from faust.types import TP
 
 from agents.engine.fence import boot_s
 from agents.engine.pipeline import Place
-from agents.engine.process import is_dead
 
 if TYPE_CHECKING:
     from agents.engine.app import EngineApp
@@ -77,23 +74,6 @@ class Thread(driver.AIOKafkaConsumerThread):
                 raise TopicGone from unknown
 
         coordinator._do_heartbeat, coordinator._do_commit_offsets = noted, tried  # noqa: SLF001
-        await self._bury()
-
-    async def _bury(self) -> None:
-        """Take out of the group who died here without a word: the others would wait for them until the session timeout."""
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - aiokafka has no call for it
-        try:
-            await coordinator.ensure_coordinator_known()
-            told = await coordinator._send_req(DescribeGroupsRequest([coordinator.group_id]))  # noqa: SLF001
-            error, _group, _state, _kind, _protocol, members, *_ = told.groups[0]
-            if error:
-                raise for_code(error)
-            for member, client, *_ in members:
-                if is_dead(client):
-                    await coordinator._send_req(LeaveGroupRequest(coordinator.group_id, member))  # noqa: SLF001
-                    self.log.info("%s had died, and is out of the group", member)
-        except KafkaError as refused:
-            self.log.warning("who of the group has died can't be told, they are waited for: %r", refused)
 
     async def report(self, positions: Mapping[Place, Position]) -> bool:
         """Commit *positions* that are still ours; False when the group has moved on.  A topic that is gone has no position to keep."""

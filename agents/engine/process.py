@@ -52,11 +52,12 @@ def _here() -> tuple[str, int]:
 
 
 def _is_there(pid: int) -> bool:
+    """Ask the kernel, for /proc may hide other users' processes."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # another user's
         return True
     return True
 

@@ -19,7 +19,7 @@ from confluent_kafka import (
     Message,
     Producer,
     TopicPartition,
-)  # fmt: skip
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from kafka import KafkaAdminClient

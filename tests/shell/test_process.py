@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agents.engine.process import client_id, is_dead
+from tests.integration.crew import eventually
 
 NAME_AND_WAIT = "from agents.engine.process import client_id; print(client_id(), flush=True); input()"
 
@@ -33,8 +34,7 @@ def test_who_was_killed_is_dead_even_before_the_parent_has_heard(other: "subproc
     other.kill()
     assert other.stdout is not None
     assert other.stdout.read() == "", "the end of its output: it runs no more"
-    while not is_dead(client):  # the kernel ends it a moment after it closed its files
-        pass
+    eventually(lambda: is_dead(client), "the kernel to end what closed its files a moment ago")
     other.wait()
     assert is_dead(client)
 

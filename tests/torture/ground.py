@@ -106,7 +106,7 @@ class Ground:
         """Start a worker at the end of a wire; one in several by itself, every other as on a machine of its own."""
         turn = next(self._turns)
         told = {**environment, "HUILIU_KAFKA": f"{HOST}:{self.ports[turn % WIRES]}"}
-        if turn // WIRES % 2:
+        if turn // WIRES % 2:  # of each wire's every other
             told[APART] = "yes"
         if turn % ALONE == ALONE - 1:
             return start_alone(["-m", "tests.torture.alone", stage], told, log)

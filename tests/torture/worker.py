@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
-from agents.engine import app, group
+from agents.engine import app, departed
 from agents.engine.process import client_id, is_dead
 from agents.members_fold import RenderedFold
 from agents.settings import load
@@ -101,7 +101,7 @@ def work(stage: str) -> int:
 def _live_apart() -> None:
     """Be as on a machine of its own: nobody else can tell whether this process is dead, and it of nobody."""
     setattr(app, client_id.__name__, socket.gethostname)
-    setattr(group, is_dead.__name__, lambda _: False)
+    setattr(departed, is_dead.__name__, lambda _: False)
 
 
 def _let_raise() -> None:
