@@ -78,9 +78,11 @@ class Changelog:
         """Let *client* know the brokers before anything is asked of it.
 
         librdkafka drops its first connection as soon as it knows whose it is,
-        with what was asked over it, and asks again half a second later.
+        with what was asked over it, and asks again half a second later.  The
+        first answer may come over that one, the second over one that stays.
         """
-        client.list_topics(self.topic, TRANSACTION_S)
+        for _ in range(2):
+            client.list_topics(self.topic, TRANSACTION_S)
 
     def commit(self, producer: Producer, partition: int, records: Mapping[bytes, bytes | None]) -> None:
         """Write *records* in one transaction.  Any error means that we are out: there is no second try."""
