@@ -35,7 +35,11 @@ class Cluster:
     """Look-ups, nothing that changes anything."""
 
     def __init__(self, servers: str) -> None:
-        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, **CLIENT})
+        self._servers = servers
+        self._admin = self._client()
+
+    def _client(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._servers, "topic.metadata.refresh.sparse": True, **CLIENT})
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Describe the topics of *names* that exist."""
@@ -67,9 +71,15 @@ class Cluster:
         return {place: Ends(begin, ends[place]) for place, begin in begins.items()}
 
     async def group_commits(self, group: str, places: Iterable[Place]) -> dict[Place, int]:
-        """Tell which offsets *group* has committed; a place without a commit is absent."""
+        """Tell which offsets *group* has committed; a place without a commit is absent.
+
+        By a client of its own: librdkafka 2.16 remembers a group's coordinator
+        even when it has let go of that broker, as it does of one that was away,
+        and what is asked of it then is never answered.
+        """
         wanted = [TopicPartition(*place) for place in sorted(set(places))]
-        futures = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=TIMEOUT_S)
+        admin = self._client()  # named, or it would end before it is answered
+        futures = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=TIMEOUT_S)
         answer = await _result(futures[group])
         return {Place(at.topic, at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
 
