@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from agents.clients import admin, latest, send
 from agents.settings import BadSettings, Settings
-from schemas import brands, topics
+from schemas import brands, stages, topics
 from schemas.brands import Registration
 
 DAY_MS: Final = 24 * 3600 * 1000
@@ -40,10 +40,10 @@ def internal_topics(partitions: int) -> list[Topic]:
         Topic(topics.BUDGETS, partitions, _kept(7, INSIDE_BYTES)),
         Topic(topics.RULES, 1, _compacted()),
         Topic(topics.BRANDS, 1, _compacted()),
-        Topic(topics.changelog("huiliu-members", "states"), partitions, _compacted()),
-        Topic(topics.changelog("huiliu-shares", "states"), partitions, _compacted()),
-        Topic(topics.changelog("huiliu-budgets", "states"), partitions, _compacted()),
-        Topic(topics.changelog("huiliu-control", "sets"), 1, _compacted()),
+        Topic(stages.MEMBERS.changelog, partitions, _compacted()),
+        Topic(stages.SHARES.changelog, partitions, _compacted()),
+        Topic(stages.BUDGETS.changelog, partitions, _compacted()),
+        Topic(stages.CONTROL.changelog, 1, _compacted()),
     ]
 
 

@@ -3,19 +3,15 @@
 What members ask for is granted or refused by the one writer of each campaign.
 """
 
-from typing import Final
-
-from agents.engine import Durable, EngineApp, KeyedStage, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import EngineApp, create_app
+from agents.engine.stage import Durable, KeyedStage
+from agents.engine.worker import run as run_worker
 from agents.settings import Settings
 from agents.wiring import options_of, serve_http, telemetry_of
-from schemas import topics
+from schemas import stages
 from schemas.budgets import unpack_budget
 from sinks.telemetry import Telemetry
 from streams.budgets import BudgetsFold, campaign_of, left_of
-
-APP_ID: Final = "huiliu-budgets"
-TABLE: Final = "states"
 
 
 def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
@@ -29,7 +25,7 @@ def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
                 left = left_of(unpack_budget(packed), durable.clock_ms)
                 telemetry.budget(campaign, left.reserved_minor, left.spent_minor, left.money_minor, left.grants)
 
-    app = create_app(KeyedStage(APP_ID, topics.BUDGETS, TABLE, BudgetsFold, on_durable=told), options_of(settings), telemetry)
+    app = create_app(KeyedStage(*stages.BUDGETS, BudgetsFold, on_durable=told), options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
     return app
 

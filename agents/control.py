@@ -6,17 +6,16 @@ Source: DESIGN 3 (control).
 import time
 from typing import Final
 
-from agents.engine import EngineApp, KeyedStage, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import EngineApp, create_app
 from agents.engine.pipeline import Place
+from agents.engine.stage import KeyedStage
+from agents.engine.worker import run as run_worker
 from agents.settings import Settings
 from agents.wiring import options_of, serve_http, telemetry_of
-from schemas import topics
+from schemas import stages, topics
 from sinks.telemetry import Telemetry
 from streams.control import ControlFold, tick
 
-APP_ID: Final = "huiliu-control"
-TABLE: Final = "sets"
 LOOK_S: Final = 0.1
 """How often a worker looks whether it owns the rules yet."""
 
@@ -29,7 +28,7 @@ def run(settings: Settings) -> int:
 
 def create_control(settings: Settings, telemetry: Telemetry) -> EngineApp:
     """Put the stage together."""
-    stage = KeyedStage(APP_ID, topics.RULES, TABLE, lambda: ControlFold(settings.partitions))
+    stage = KeyedStage(*stages.CONTROL, lambda: ControlFold(settings.partitions))
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
     tell_the_time(app, settings)

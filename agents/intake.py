@@ -8,18 +8,18 @@ from hashlib import blake2b
 
 from agents import key_file
 from agents.brand_watch import BrandWatch
-from agents.engine import EngineApp, StatelessStage, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import EngineApp, create_app
+from agents.engine.stage import StatelessStage
+from agents.engine.worker import run as run_worker
 from agents.intake_fold import IntakeFold
 from agents.settings import Settings
 from agents.wiring import keep_topics, options_of, serve_http, telemetry_of
-from schemas import topics
+from schemas import stages, topics
 from schemas.brands import Registration
 from schemas.envelope import JSON, MSGPACK, Terms
 from sinks.telemetry import Telemetry
 from streams.keys import Secrets
 
-APP_ID = "huiliu-intake"
 RANKING = "1"  # of CONTRACT 4: which identity wins, and how each is normalised
 
 
@@ -43,7 +43,7 @@ def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
         seen[brand] = topic_id
         fold.enlist(brand, terms(watch.registration(brand)), topic_id)
 
-    stage = StatelessStage(APP_ID, topics.BRANDS, watch, fold, routing(secrets, settings.partitions), opened)
+    stage = StatelessStage(stages.INTAKE, topics.BRANDS, watch, fold, routing(secrets, settings.partitions), opened)
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
     keep_topics(app, telemetry, settings)

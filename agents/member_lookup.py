@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
-from agents import key_file, shares
+from agents import key_file
 from agents.engine.takeover import MARKER
-from agents.serving_rebuild import CHANGELOG, Restored, restored
+from agents.serving_rebuild import Restored, restored
 from agents.settings import Settings
 from agents.topic_log import TopicLog
-from schemas import topics
+from schemas import stages, topics
 from schemas.events import Identity
 from schemas.member_state import unpack_member
 from schemas.shares import Share, unpack
@@ -39,7 +39,7 @@ def look_up(settings: Settings, brand: str, identity: str, campaign: str | None 
     or keys.
     """
     keys = Keys(key_file.read(settings.keys))
-    with TopicLog(settings, CHANGELOG) as log:
+    with TopicLog(settings, stages.MEMBERS.changelog) as log:
         if PAIRWISE.fullmatch(identity):
             # The id can't be turned back: everybody's is made and compared, a microsecond each.
             for number in log.partitions:
@@ -85,7 +85,7 @@ def _card(settings: Settings, found: Restored, key: bytes, brand: str, keys: Key
 def _shares(settings: Settings) -> Iterable[tuple[bytes, Share]]:
     """Read every share as it is committed: which are a member's, only the shares know."""
     latest: dict[bytes, bytes] = {}
-    with TopicLog(settings, topics.changelog(shares.APP_ID, shares.TABLE)) as log:
+    with TopicLog(settings, stages.SHARES.changelog) as log:
         for entry in log.read():
             if entry.key not in (None, MARKER, ORIGINS) and entry.value is not None:
                 latest[entry.key or b""] = entry.value

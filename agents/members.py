@@ -4,21 +4,19 @@ Envelopes become tags, engagement and what each brand's CRM is told.
 """
 
 from agents import key_file
-from agents.engine import EngineApp, KeyedStage, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import EngineApp, create_app
+from agents.engine.stage import KeyedStage
+from agents.engine.worker import run as run_worker
 from agents.members_fold import RenderedFold
 from agents.serving import Serving
 from agents.settings import Settings
 from agents.wiring import keep_topics, options_of, serve_http, telemetry_of
-from schemas import topics
+from schemas import stages, topics
 from schemas.effects import Effect
 from schemas.envelope import ManifestRequest, encode
 from sinks.redis import ServingCopy
 from sinks.telemetry import Telemetry
 from streams.keys import Keys
-
-APP_ID = "huiliu-members"
-TABLE = "states"
 
 
 def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
@@ -26,7 +24,7 @@ def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
     keys = Keys(key_file.read(settings.keys))
     serving = Serving(ServingCopy(settings.redis), keys, telemetry) if settings.redis is not None else None
     taken, on_durable = (serving.taken, serving.on_durable) if serving is not None else (None, None)
-    stage = KeyedStage(APP_ID, topics.MEMBERS, TABLE, lambda: RenderedFold(keys, telemetry, taken), farewell, on_durable)
+    stage = KeyedStage(*stages.MEMBERS, lambda: RenderedFold(keys, telemetry, taken), farewell, on_durable)
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
     keep_topics(app, telemetry, settings)

@@ -9,9 +9,10 @@ from urllib.request import urlopen
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.settings import Settings
-from agents.up import WORKERS
 
 PATIENCE_S: Final = 2
+WORKERS: Final = "workers.json"
+"""Where ``huiliu up`` notes the ports of its workers, by name, in the data folder."""
 
 Labels = tuple[str, ...]
 

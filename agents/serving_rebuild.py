@@ -13,12 +13,11 @@ from agents.engine.takeover import MARKER, Marker, unpack
 from agents.serving_rows import rows_of
 from agents.settings import BadSettings, Settings
 from agents.topic_log import TopicLog
-from schemas import topics
+from schemas import stages
 from sinks.redis import BATCH, UNREACHABLE, Claim, Ended, Row, ServingCopy
 from streams.keys import Keys
 from streams.partition import MEMBER_KEY, Partition
 
-CHANGELOG: Final = topics.changelog("huiliu-members", "states")
 PATIENCE_S: Final = 10.0
 
 Progress = Callable[[int, int], None]
@@ -79,7 +78,7 @@ async def _rebuild(settings: Settings, url: str, keys: Keys, progress: Progress)
     marks = await copy.begin_rebuild(name)
     partitions = members = rows = done = 0
     try:
-        with TopicLog(settings, CHANGELOG) as log:
+        with TopicLog(settings, stages.MEMBERS.changelog) as log:
             total = sum(extent.end - extent.first for extent in log.extents().values())
 
             def read() -> None:

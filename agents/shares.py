@@ -3,25 +3,21 @@
 What members did with a share becomes what it brought its sharer.
 """
 
-from typing import Final
-
-from agents.engine import EngineApp, KeyedStage, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import EngineApp, create_app
+from agents.engine.stage import KeyedStage
+from agents.engine.worker import run as run_worker
 from agents.settings import Settings
 from agents.wiring import options_of, serve_http, telemetry_of
-from schemas import topics
+from schemas import stages
 from sinks.telemetry import Telemetry
 from streams.shares_fold import SharesFold
-
-APP_ID: Final = "huiliu-shares"
-TABLE: Final = "states"
 
 
 def create(settings: Settings, telemetry: Telemetry) -> EngineApp:
     """Make the app; call it inside the loop that runs it."""
     refused: dict[tuple[str, str], int] = {}
     telemetry.watch_shares(refused)
-    stage = KeyedStage(APP_ID, topics.SHARES, TABLE, lambda: SharesFold(refused))
+    stage = KeyedStage(*stages.SHARES, lambda: SharesFold(refused))
     app = create_app(stage, options_of(settings), telemetry)
     serve_http(app, telemetry, settings)
     return app

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agents import admin, key_file
+from agents.metrics import WORKERS
 from agents.rules_folder import publish_all, read_folder
 from agents.servers import ServerFailed, free_port, start_kafka, start_redis
 from agents.settings import RUNNING, BadSettings, Settings
 from agents.supervisor import Part, Say, Supervisor
 
-WORKERS: Final = "workers.json"
 LOCK: Final = "lock"
 GRACE_S: Final = 2
 """What a worker may take beyond its own stop time before it is killed."""
@@ -134,4 +134,4 @@ async def _say_when_ready(supervisor: Supervisor, say: Say) -> None:
     say(f"ready: {', '.join(worker.part.name for worker in supervisor.workers)}; Ctrl-C stops all")
 
 
-__all__ = ["WORKERS", "Plan", "locked", "up"]
+__all__ = ["Plan", "locked", "up"]

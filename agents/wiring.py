@@ -1,7 +1,8 @@
 """What every stage's worker has in common: the engine's options, log lines, the web page."""
 
 from agents.brand_topics import BrandTopics
-from agents.engine import EngineApp, Options
+from agents.engine.app import EngineApp
+from agents.engine.options import Options
 from agents.http import Http
 from agents.settings import Settings
 from sinks import logs

@@ -22,7 +22,6 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Producer
 
-from agents import members
 from agents.engine.changelog import Changelog
 from agents.engine.cluster import Cluster
 from agents.engine.takeover import MARKER, Marker, pack
@@ -34,7 +33,7 @@ from benchmarks.folds import BATCH, KEY_BYTES, Table, copied, pipeline_rules, st
 from benchmarks.latency import Street
 from benchmarks.scale import FULL, QUICK, SHORT, Scale
 from benchmarks.workload import rule_sets
-from schemas import topics
+from schemas import stages, topics
 from schemas.envelope import Tick, encode
 from schemas.fold import STAMP
 from tests.integration.crew import Crew, Worker, eventually
@@ -120,7 +119,7 @@ class Filler:
         self._partitions = settings.partitions
         self._templates = [(key, _stamped(packed)) for key, packed in lived.items() if len(key) == KEY_BYTES]
         self._others = {key: _stamped(packed) for key, packed in lived.items() if len(key) != KEY_BYTES}
-        self._changelog = Changelog(settings.bootstrap(), members.APP_ID, topics.changelog(members.APP_ID, members.TABLE))
+        self._changelog = Changelog(settings.bootstrap(), stages.MEMBERS.app_id, stages.MEMBERS.changelog)
         self._filled = 0
         self.packed_bytes = statistics.mean(len(packed) for _, packed in self._templates)
         _tick(settings, now_ms)

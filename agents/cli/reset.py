@@ -9,13 +9,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from rich.progress import track
 
-from agents import budgets, clients, control, intake, members, shares
+from agents import clients
 from agents.cli.common import AsJson, err, fail, out, print_json, settings_of
 from agents.engine import reset
 from agents.engine.departed import put_out_dead
 from agents.settings import Settings
-from schemas import topics
-from streams import budgets as budgets_fold
+from schemas import stages
+from schemas.stages import Keyed
+from streams import budgets
 from streams.partition import carried
 
 ANSWER_S = 30.0
@@ -31,12 +32,7 @@ class Stage(StrEnum):
     CONTROL = "control"
 
 
-TARGETS = {
-    Stage.MEMBERS: reset.Target(members.APP_ID, topics.MEMBERS, topics.changelog(members.APP_ID, members.TABLE)),
-    Stage.SHARES: reset.Target(shares.APP_ID, topics.SHARES, topics.changelog(shares.APP_ID, shares.TABLE)),
-    Stage.BUDGETS: reset.Target(budgets.APP_ID, topics.BUDGETS, topics.changelog(budgets.APP_ID, budgets.TABLE)),
-    Stage.CONTROL: reset.Target(control.APP_ID, topics.RULES, topics.changelog(control.APP_ID, control.TABLE)),
-}
+TARGETS = {Stage.MEMBERS: stages.MEMBERS, Stage.SHARES: stages.SHARES, Stage.BUDGETS: stages.BUDGETS, Stage.CONTROL: stages.CONTROL}
 CONSEQUENCES = {
     Stage.INTAKE: "Brands' topics are read from their beginnings. A member drops what it had from the last 8 partitions that it came "
     "from, and what is among the brand's last 64; older clicks and shares from elsewhere count again.",
@@ -49,9 +45,7 @@ CONSEQUENCES = {
     "beginning, or before the topic was made again. If the changelog is gone, too, budgets are full: lower them by what was granted.",
     Stage.CONTROL: "All rule sets are sent to budgets and members again, who drop those that they have.",
 }
-
-
-CARRY = {budgets.APP_ID: budgets_fold.carried}
+CARRY = {stages.BUDGETS: budgets.carried}
 
 
 def begin(
@@ -69,7 +63,7 @@ def begin(
     """
     settings = settings_of(context)
     settings.bootstrap()
-    group = intake.APP_ID if stage is Stage.INTAKE else TARGETS[stage].app_id
+    group = stages.INTAKE if stage is Stage.INTAKE else TARGETS[stage].app_id
     if _alive(settings, group):
         missed = f"one that was killed on another machine is missed after {settings.session_timeout_s:g} s"
         fail(f"{stage}: workers of it are running; stop them first ({missed})")
@@ -87,12 +81,12 @@ def begin(
         out.print(f"{len(begun)} partitions, {states:,} states forgotten, epoch {epoch}.", highlight=False)
 
 
-def _begin(settings: Settings, target: reset.Target) -> list[reset.Begun]:
+def _begin(settings: Settings, target: Keyed) -> list[reset.Begun]:
     servers = settings.bootstrap()
     try:
         topic, ends = asyncio.run(reset.inputs(servers, target))
         return [
-            reset.begin_anew(servers, target, partition, topic, ends[partition], CARRY.get(target.app_id, carried))
+            reset.begin_anew(servers, target, partition, topic, ends[partition], CARRY.get(target, carried))
             for partition in track(range(topic.partitions), "forgetting", console=err, transient=True)
         ]
     except (LookupError, KafkaException) as problem:

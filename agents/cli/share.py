@@ -6,11 +6,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from agents import key_file, shares
+from agents import key_file
 from agents.cli.common import FOUND, AsJson, err, out, print_json, settings_of
 from agents.settings import Settings
 from agents.topic_log import TopicLog
-from schemas import topics
+from schemas import stages, topics
 from schemas.shares import Share, key_of, unpack
 from streams.keys import Keys
 from streams.share_memory import visitors
@@ -44,7 +44,7 @@ def share(
 def _look_up(settings: Settings, key: bytes) -> Share | None:
     """Read the share's partition of the changelog: the last of a key stands."""
     last: bytes | None = None
-    with TopicLog(settings, topics.changelog(shares.APP_ID, shares.TABLE)) as log:
+    with TopicLog(settings, stages.SHARES.changelog) as log:
         for entry in log.read(topics.keyed_partition(key, len(log.partitions))):
             if entry.key == key:
                 last = entry.value

@@ -10,9 +10,10 @@ from agents import admin, lag
 from agents.cli.common import FOUND, AsJson, fail, out, print_json, settings_of
 from agents.metrics import Page, local_workers, read_page
 from agents.settings import Settings
-from schemas import topics
+from schemas import stages, topics
 
-STAGES: Final = {f"huiliu-{name}": name for name in ("intake", "members", "shares", "budgets", "control")}
+KEYED: Final = (stages.MEMBERS, stages.SHARES, stages.BUDGETS, stages.CONTROL)
+NAMES: Final = {group: group.removeprefix("huiliu-") for group in (stages.INTAKE, *(stage.app_id for stage in KEYED))}
 
 
 def status(
@@ -43,15 +44,9 @@ def status(
 
 def _look(settings: Settings) -> dict[str, Any]:
     brands = [brand.brand for brand in admin.list_brands(settings)]
-    inputs = {
-        "huiliu-intake": [topics.events(brand) for brand in brands],
-        "huiliu-members": [topics.MEMBERS],
-        "huiliu-shares": [topics.SHARES],
-        "huiliu-budgets": [topics.BUDGETS],
-        "huiliu-control": [topics.RULES],
-    }
+    inputs = {stages.INTAKE: [topics.events(brand) for brand in brands]} | {stage.app_id: [stage.topic] for stage in KEYED}
     try:
-        stages = lag.look(settings, inputs)
+        found = lag.look(settings, inputs)
     except KafkaException as error:
         fail(f"kafka: {settings.bootstrap()}: {error}")
     pages = {name: page for name, address in local_workers(settings).items() if (page := read_page(address))}
@@ -60,8 +55,8 @@ def _look(settings: Settings) -> dict[str, Any]:
         "brands": brands,
         "budgets": _budgets([page for name, page in pages.items() if name.startswith("budgets")]),
         "stages": {
-            STAGES[group]: _stage(now, [page for name, page in pages.items() if name.startswith(STAGES[group])])
-            for group, now in stages.items()
+            NAMES[group]: _stage(now, [page for name, page in pages.items() if name.startswith(NAMES[group])])
+            for group, now in found.items()
         },
     }
 

@@ -14,20 +14,13 @@ from agents.engine.changelog import Changelog
 from agents.engine.cluster import Cluster, Ends, Topic
 from agents.engine.pipeline import Place
 from agents.engine.takeover import MARKER, Marker, Restored, pack
+from schemas.stages import Keyed
 
 Carry = Callable[[bytes, bytes, int, bool], bytes | None]
 """(key, packed state, new position, whether the log is another than it was folded from) -> what goes over; None = nothing.
 
 What goes over is stamped below the position.
 """
-
-
-class Target(NamedTuple):
-    """Which stage is begun anew: its app, input topic and changelog."""
-
-    app_id: str
-    topic: str
-    changelog: str
 
 
 class Begun(NamedTuple):
@@ -49,7 +42,7 @@ def plan(restored: Restored, topic: Topic, ends: Ends, carry: Carry) -> tuple[Ma
     return marker, records
 
 
-async def inputs(servers: str, target: Target) -> tuple[Topic, list[Ends]]:
+async def inputs(servers: str, target: Keyed) -> tuple[Topic, list[Ends]]:
     """Look at the input as it is now; raises LookupError where it, or a fitting changelog, is not there."""
     cluster = Cluster(servers)
     found = await cluster.topics([target.topic, target.changelog])
@@ -66,7 +59,7 @@ async def inputs(servers: str, target: Target) -> tuple[Topic, list[Ends]]:
     return topic, [ends[Place(target.topic, partition)] for partition in range(topic.partitions)]
 
 
-def begin_anew(servers: str, target: Target, partition: int, topic: Topic, ends: Ends, carry: Carry) -> Begun:
+def begin_anew(servers: str, target: Keyed, partition: int, topic: Topic, ends: Ends, carry: Carry) -> Begun:
     """Fence, read what is there, and commit the plan.  Blocks; raises KafkaException."""
     changelog = Changelog(servers, target.app_id, target.changelog)
     producer = changelog.fence(partition)

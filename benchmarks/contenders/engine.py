@@ -7,8 +7,11 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from agents.engine import Durable, KeyedStage, Options, Quiet, create_app
-from agents.engine import run as run_worker
+from agents.engine.app import create_app
+from agents.engine.observer import Quiet
+from agents.engine.options import Options
+from agents.engine.stage import Durable, KeyedStage
+from agents.engine.worker import run as run_worker
 from benchmarks.contenders.job import Counted, Job, advance, decode_event, decode_state, encode
 from schemas.effects import Effect
 from schemas.fold import STAMP, Folded, Home, Record

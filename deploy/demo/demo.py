@@ -32,7 +32,7 @@ from deploy.demo.publisher import Publisher
 from deploy.demo.screen import Screen
 from deploy.demo.shops import SHOPS
 from deploy.demo.summary import Reckoning, reckon, table_of
-from schemas import topics
+from schemas import stages
 from schemas.brands import Registration
 
 RULES: Final = Path(__file__).parent / "rules"
@@ -177,7 +177,7 @@ def _all_back(publisher: Publisher, follower: Follower) -> bool:
 
 def _all_answered(settings: Settings) -> bool:
     """Tell whether no stage has anything to hear from another."""
-    asked = {"huiliu-members": [topics.MEMBERS], "huiliu-shares": [topics.SHARES], "huiliu-budgets": [topics.BUDGETS]}
+    asked = {stage.app_id: [stage.topic] for stage in (stages.MEMBERS, stages.SHARES, stages.BUDGETS)}
     return all(each.records == 0 for stage in lag.look(settings, asked).values() for each in stage.input)
 
 

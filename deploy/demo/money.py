@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 
-from agents.budgets import APP_ID, TABLE
 from agents.settings import Settings
 from agents.topic_log import TopicLog
-from schemas import crm, topics
+from schemas import crm, stages
 from schemas.budgets import Budget, unpack_budget
 from schemas.currencies import DIGITS
 from schemas.scalars import minor_text, parse_minor
@@ -70,7 +69,7 @@ def accounts(settings: Settings, told: Mapping[str, Money]) -> list[Account]:
 
 def _kept(settings: Settings) -> dict[str, Budget]:
     latest: dict[str, Budget] = {}
-    with TopicLog(settings, topics.changelog(APP_ID, TABLE)) as log:
+    with TopicLog(settings, stages.BUDGETS.changelog) as log:
         for entry in log.read():
             campaign = campaign_of(entry.key or b"")
             if campaign is not None and entry.value is not None:

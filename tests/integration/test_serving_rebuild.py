@@ -12,8 +12,9 @@ from agents import admin
 from agents.engine.changelog import Changelog
 from agents.engine.takeover import MARKER, Marker, pack
 from agents.servers import start_kafka
-from agents.serving_rebuild import CHANGELOG, Rebuilt, rebuild
+from agents.serving_rebuild import Rebuilt, rebuild
 from agents.settings import BadSettings, Settings
+from schemas import stages
 from sinks.redis import STANDING
 from streams.keys import Secrets
 from tests.integration.command import huiliu
@@ -25,7 +26,7 @@ HALF = 150
 
 def commit(servers: str, stage: Stage) -> None:
     """Commit a partition as its worker would: in two transactions, and begin a third that is never ended."""
-    changelog = Changelog(servers, "huiliu-members", CHANGELOG)
+    changelog = Changelog(servers, stages.MEMBERS.app_id, stages.MEMBERS.changelog)
     producer = changelog.fence(stage.partition)
     copy = Stage(stage.partition, stage.log)
     for _ in range(2):
@@ -33,7 +34,7 @@ def commit(servers: str, stage: Stage) -> None:
         marker = Marker(copy.folded, copy.clock_ms, b"internal-members", PARTITIONS, 1)
         changelog.commit(producer, stage.partition, {**copy.table, MARKER: pack(marker)})
     producer.begin_transaction()
-    producer.produce(CHANGELOG, b"torn", next(iter(copy.table)), stage.partition)
+    producer.produce(stages.MEMBERS.changelog, b"torn", next(iter(copy.table)), stage.partition)
     producer.flush(10)
     producer.abort_transaction(10)
 

@@ -8,7 +8,10 @@ import logging
 import sys
 from pathlib import Path
 
-from agents.engine import Options, StatelessStage, create_app, run
+from agents.engine.app import create_app
+from agents.engine.options import Options
+from agents.engine.stage import StatelessStage
+from agents.engine.worker import run
 from schemas.effects import Effect
 from schemas.fold import OversizedBatch, Record
 from tests.shell.toy_worker import Loud
