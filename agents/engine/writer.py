@@ -15,6 +15,7 @@ Source: DESIGN 4 (writer, fence).
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -28,7 +29,8 @@ from schemas.effects import Effect
 
 QUEUED_MESSAGES = 500_000
 CLIENT: Mapping[str, Any] = {
-    "log_level": 2,  # librdkafka writes to stderr by itself: only what is fatal; the rest comes as errors
+    "logger": logging.getLogger("librdkafka"),
+    "log_level": 2,  # only what is fatal; the rest comes as errors
     "reconnect.backoff.max.ms": 1_000,  # 10 s else: so long nobody would see that the broker is back
     "enable.sparse.connections": False,  # to each broker at once, not one in 50 ms: of a take-over that was the larger part
 }
