@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError as KafkaPythonError
 
 from agents.settings import BadSettings, Settings
 
 PATIENCE_S: Final = 30
+REACH_S: Final = 5.0
+"""How long Kafka may take to answer at all."""
 
 
 def librdkafka(settings: Settings) -> dict[str, Any]:
     """Give confluent-kafka's configuration."""
-    found: dict[str, Any] = {"bootstrap.servers": settings.bootstrap()}
+    found: dict[str, Any] = {"bootstrap.servers": settings.bootstrap(), "log_level": 2}  # librdkafka would write to stderr itself
     if settings.kafka_security != "plaintext":
         found |= {"security.protocol": settings.kafka_security.upper(), "sasl.mechanism": "SCRAM-SHA-512"}
         found |= {"sasl.username": settings.kafka_user, "sasl.password": settings.password()}
@@ -36,9 +39,9 @@ def kafka_python(settings: Settings) -> dict[str, Any]:
 
 
 def admin(settings: Settings) -> Any:
-    """Connect for administration; raises ``BadSettings`` when Kafka does not answer in 5 s.  Close it, or use it as a context."""
+    """Connect for administration; raises ``BadSettings`` when Kafka does not answer.  Close it, or use it as a context."""
     try:
-        return KafkaAdminClient(**kafka_python(settings), bootstrap_timeout_ms=5_000)
+        return KafkaAdminClient(**kafka_python(settings), bootstrap_timeout_ms=int(REACH_S * 1000))
     except KafkaPythonError as error:
         raise BadSettings(f"kafka: {settings.bootstrap()} does not answer: {error}") from None
 
@@ -66,8 +69,8 @@ def send(settings: Settings, topic: str, key: bytes, value: bytes | None) -> Mes
 def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
     """Read a compacted topic of one partition to its end: the last record of each key; a deleted key is left out.
 
-    Empty if the topic is not there.  Raises ``KafkaException`` when Kafka does
-    not answer, ``BadSettings`` when it is too slow.
+    Empty if the topic is not there.  Raises ``BadSettings`` when Kafka does not
+    answer, or is too slow.
     """
     quick = {"fetch.wait.max.ms": 10, "fetch.error.backoff.ms": 10, "topic.metadata.refresh.fast.interval.ms": 10}
     exact = {
@@ -78,12 +81,20 @@ def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
     }
     reader = Consumer(librdkafka(settings) | quick | exact | {"group.id": "huiliu-reader"})
     try:
-        if topic not in reader.list_topics(timeout=PATIENCE_S).topics:
+        if topic not in topics_of(reader, settings):
             return {}
         reader.assign([TopicPartition(topic, 0, 0)])
         return _to_the_end(reader)
     finally:
         reader.close()
+
+
+def topics_of(client: Consumer | AdminClient, settings: Settings) -> Mapping[str, Any]:
+    """Ask for all topics, by name; raises ``BadSettings`` when Kafka does not answer."""
+    try:
+        return cast(Mapping[str, Any], client.list_topics(timeout=REACH_S).topics)
+    except KafkaException as error:
+        raise BadSettings(f"kafka: {settings.bootstrap()} can't be reached: {error.args[0].str()}") from None
 
 
 def _to_the_end(reader: Consumer) -> dict[bytes, Message]:

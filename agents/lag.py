@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, but not in its __all__
 
-from agents.clients import librdkafka
+from agents.clients import librdkafka, topics_of
 from agents.settings import Settings
 
 PATIENCE_S: Final = 10
@@ -36,9 +36,12 @@ class StageNow(NamedTuple):
 
 
 def look(settings: Settings, stages: Mapping[str, Sequence[str]]) -> dict[str, StageNow]:
-    """Look at each stage: *stages* names its group and the topics that it reads.  Raises ``KafkaException``."""
+    """Look at each stage: *stages* names its group and the topics that it reads.
+
+    Raises ``BadSettings`` when Kafka does not answer, ``KafkaException`` when it refuses.
+    """
     client = AdminClient(librdkafka(settings))
-    there = client.list_topics(timeout=PATIENCE_S).topics
+    there = topics_of(client, settings)
     found = {}
     for group, topics in stages.items():
         places = [TopicPartition(topic, number) for topic in topics if topic in there for number in there[topic].partitions]

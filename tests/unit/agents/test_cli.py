@@ -9,7 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from agents import clients, key_file, topic_log
 from agents.cli import create_cli
+from agents.settings import BadSettings
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -82,3 +84,24 @@ def test_a_misspelt_variable_is_found() -> None:
     shown = CliRunner().invoke(create_cli(), ["settings", "--json"], env={"HUILIU_PARTITION": "3"})
     assert shown.exit_code == 1
     assert "HUILIU_PARTITION: no such setting" in shown.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "brands list", "brands add acme", "rules show acme", "member acme brand_member:lin", "share acme s-1", "crm acme --verify",
+     "dead-letters list acme", "serving rebuild", "reset shares --yes"],
+)  # fmt: skip
+def test_a_kafka_that_is_not_there_is_named(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_file.make(tmp_path / "keys.toml")
+    for name, value in {
+        "KAFKA": "127.0.0.1:1",
+        "REDIS": "redis://127.0.0.1:1",
+        "KEY_FILE": tmp_path / "keys.toml",
+        "DATA": tmp_path,
+    }.items():
+        monkeypatch.setenv(f"HUILIU_{name}", str(value))
+    monkeypatch.setattr(clients, "REACH_S", 0.2)
+    monkeypatch.setattr(topic_log, "REACH_S", 0.2)
+    done = CliRunner().invoke(create_cli(), command.split())
+    assert isinstance(done.exception, BadSettings), done.output
+    assert "127.0.0.1:1" in str(done.exception)
