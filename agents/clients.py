@@ -14,6 +14,8 @@ from agents.settings import BadSettings, Settings
 PATIENCE_S: Final = 30
 REACH_S: Final = 5.0
 """How long Kafka may take to answer at all."""
+RETRY_MS: Final = 500
+"""How long kafka-python waits at most before it tries again: 30 s else, and a broker that is back would not be seen."""
 
 
 def librdkafka(settings: Settings) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def librdkafka(settings: Settings) -> dict[str, Any]:
 
 def kafka_python(settings: Settings) -> dict[str, Any]:
     """Give kafka-python's configuration."""
-    found: dict[str, Any] = {"bootstrap_servers": settings.bootstrap().split(",")}
+    found: dict[str, Any] = {"bootstrap_servers": settings.bootstrap().split(","), "reconnect_backoff_max_ms": RETRY_MS}
     if settings.kafka_security != "plaintext":
         found |= {"security_protocol": settings.kafka_security.upper(), "sasl_mechanism": "SCRAM-SHA-512"}
         found |= {"sasl_plain_username": settings.kafka_user, "sasl_plain_password": settings.password()}

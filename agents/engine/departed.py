@@ -6,11 +6,13 @@ from kafka.errors import KafkaError
 from agents.engine.process import is_dead
 
 BOOTSTRAP_MS = 5_000
+RETRY_MS = 500  # 30 s else: who starts while the broker is away would not see that it is back
 
 
 def let_depart(servers: str, group: str) -> list[str]:
     """Take out of *group* who died here; gives their member ids.  Blocks; raises kafka-python's ``KafkaError``."""
-    with KafkaAdminClient(bootstrap_servers=servers.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS) as admin:
+    backoff = {"reconnect_backoff_max_ms": RETRY_MS}
+    with KafkaAdminClient(bootstrap_servers=servers.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS, **backoff) as admin:
         return put_out_dead(admin, group)[0]
 
 

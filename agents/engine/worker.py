@@ -42,8 +42,10 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     stopping = asyncio.ensure_future(told.wait())
     either: set[asyncio.Future[Any]] = {engine.ended, stopping}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    _end_after(engine.options.stop_s + GRACE_S, engine)
-    deadline = monotonic() + engine.options.stop_s
+    # Who failed has nothing to make durable: whoever takes over, or the next start, need not wait for an answer that may never come.
+    stop_s = CLOSE_S if engine.ended.done() else engine.options.stop_s
+    _end_after(stop_s + GRACE_S, engine)
+    deadline = monotonic() + stop_s
     clean = not engine.ended.done() and await app.finish(deadline - monotonic() - CLOSE_S)
     engine.observer.stopped(clean)
     await _end(app, starting, deadline)
