@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from agents.engine.worker import CANNOT_RUN, CLOSE_S, GRACE_S
+from agents.servers import start_kafka
 from tests.integration.toy_cluster import read_all, wait_until
 
+SHORT_S = 2.0
 SETTINGS = {"message.timestamp.type": "LogAppendTime"}
 
 
@@ -83,6 +86,14 @@ class EchoCluster:
             headers = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[str-unpack, arg-type]
             found.setdefault(headers["origin"], (headers["how"], message.value() or b""))
         return list(found.values())
+
+    def written(self) -> int:
+        """Count the records of the output."""
+        reader = Consumer({"bootstrap.servers": self.servers, "group.id": "counts"})
+        try:
+            return sum(reader.get_watermark_offsets(TopicPartition(self.output, partition), timeout=5)[1] for partition in range(2))
+        finally:
+            reader.close()
 
     def wait_for(self, count: int, seconds: float = 40) -> list[tuple[bytes, bytes]]:
         wait_until(lambda: len(self.handed_on()) >= count, seconds, lambda: f"{len(self.handed_on())} of {count} were handed on")
@@ -243,3 +254,23 @@ def test_kills_and_joins_lose_nothing_and_an_orderly_stop_repeats_nothing(echo: 
         worker.send_signal((signal.SIGKILL, signal.SIGTERM)[round_number % 2])
         echo.start()
     assert Counter(echo.wait_for(sent, 60)) == Counter((b"read", value) for value in values(sent))
+
+
+def test_a_worker_whose_broker_does_not_answer_ends_soon_after_it_gives_up(tmp_path: Path) -> None:
+    kafka = start_kafka(tmp_path / "kafka")
+    echo = EchoCluster(kafka.bootstrap, "mute", tmp_path)
+    try:
+        topic = echo.make("mute-source")
+        echo.publish(
+            topic, values(200_000), **{"queue.buffering.max.messages": "200000"}
+        )  # so that some are on their way whenever the broker falls silent
+        echo.read_from(topic)
+        worker = echo.start("r1", "--session", str(SHORT_S))
+        wait_until(lambda: echo.written() > 1_000, 20, lambda: f"{echo.written()} were handed on")
+        kafka.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        assert worker.wait(30) == CANNOT_RUN
+        assert time.monotonic() - began < SHORT_S + CLOSE_S + GRACE_S + 2
+    finally:
+        echo.end()
+        kafka.kill()

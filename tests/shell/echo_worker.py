@@ -65,11 +65,12 @@ def main() -> int:
     for name in ("servers", "app", "anchor", "sources", "output", "data", "routing"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--refresh", type=float, default=1.0)
+    parser.add_argument("--session", type=float, default=6.0)
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     echo = Echo(args.output)
     stage = StatelessStage(args.app, args.anchor, Lines(Path(args.sources)), echo, args.routing, echo.opened)
-    options = Options(args.servers, Path(args.data), session_timeout_s=6.0, refresh_s=args.refresh)
+    options = Options(args.servers, Path(args.data), session_timeout_s=args.session, refresh_s=args.refresh)
     return run(lambda: create_app(stage, options, LouderStill()))
 
 
