@@ -76,6 +76,9 @@ def main() -> None:
     compiled.activate()
     try:
         create_cli()()
-    except BadSettings as wrong:
-        err.print(str(wrong), markup=False, highlight=False, soft_wrap=True)
+    except (BadSettings, OSError) as wrong:
+        if isinstance(wrong, OSError) and wrong.filename is None:  # not of a file that was named
+            raise
+        why = f"{wrong.filename}: {wrong.strerror}" if isinstance(wrong, OSError) else str(wrong)
+        err.print(why, markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -86,6 +86,12 @@ def test_a_misspelt_variable_is_found() -> None:
     assert "HUILIU_PARTITION: no such setting" in shown.output
 
 
+@pytest.mark.parametrize("command", [["schema", "--write", "/proc/nowhere"], ["up", "--data", "/proc/nowhere"]])
+def test_a_folder_that_cannot_be_made_is_named(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", "agents", *command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "/proc/nowhere: No such file or directory\n")
+
+
 @pytest.mark.parametrize(
     "command",
     ["status", "brands list", "brands add acme", "rules show acme", "member acme brand_member:lin", "share acme s-1", "crm acme --verify",
