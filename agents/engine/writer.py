@@ -144,9 +144,10 @@ class Writer:
         """Hand *effects* over one by one and give their offsets once all are in the log."""
         loop = asyncio.get_running_loop()
         landed: list[asyncio.Future[int]] = [loop.create_future() for _ in effects]
-        for (topic, partition, key, value, headers), future in zip(effects, landed, strict=True):
-            await self._room_for(1, topic)
-            self._producer.produce(topic, value, key, partition, self._lander(future), headers=list(headers))
+        for effect, future in zip(effects, landed, strict=True):
+            await self._room_for(1, effect.topic)
+            told = self._lander(future)
+            self._producer.produce(effect.topic, effect.value, effect.key, effect.partition, told, headers=list(effect.headers))
         return list(await asyncio.gather(*landed))
 
     async def _room_for(self, records: int, topic: str) -> None:
@@ -166,19 +167,19 @@ class Writer:
         """Give *parcel* to librdkafka, but for what is meant for topics that turn out to be missing."""
         effects = parcel.effects
         await self._room_for(len(effects), effects[-1].topic)
-        last: dict[Place, int] = {}
-        for number, effect in enumerate(effects):
-            last[effect[:2]] = number
-        reports = self._reporters(parcel, last)
+        places = [(effect.topic, effect.partition) for effect in effects]
+        last = {place: number for number, place in enumerate(places)}
+        reports = self._reporters(parcel, places, last)
         gone: set[str] = set()
         produce = self._producer.produce
-        for number, (topic, partition, key, value, headers) in enumerate(effects):
+        for number, effect in enumerate(effects):
+            topic, headers = effect.topic, effect.headers
             while topic not in gone:
                 try:
                     if headers:
-                        produce(topic, value, key, partition, reports.get(number), headers=list(headers))
+                        produce(topic, effect.value, effect.key, effect.partition, reports.get(number), headers=list(headers))
                     else:
-                        produce(topic, value, key, partition, reports.get(number))
+                        produce(topic, effect.value, effect.key, effect.partition, reports.get(number))
                     break
                 except BufferError:
                     await asyncio.sleep(POLL_S)
@@ -195,9 +196,9 @@ class Writer:
         if self._closed or not self._fence.is_open(boot_s()):
             raise Fenced("no heartbeat was answered for a session timeout: nothing is sent, the partitions may be another's")
 
-    def _reporters(self, parcel: Parcel, last: Mapping[Place, int]) -> dict[int, Report]:
-        """Make the callbacks of *parcel*, by the index of the *last* record to each partition."""
-        records = Counter([effect[:2] for effect in parcel.effects]) if len(last) > 1 else dict.fromkeys(last, len(parcel.effects))
+    def _reporters(self, parcel: Parcel, places: Sequence[Place], last: Mapping[Place, int]) -> dict[int, Report]:
+        """Make the callbacks of *parcel*, by the index of the *last* record to each of its *places*."""
+        records = Counter(places) if len(last) > 1 else dict.fromkeys(last, len(places))
         return {number: self._reporter(parcel, place, records[place]) for place, number in last.items()}
 
     def _reporter(self, parcel: Parcel, place: Place, records: int) -> Report:
@@ -242,7 +243,7 @@ class Writer:
         Some of it may have arrived before the topic went: it is sent again, and
         receivers know it by its number.
         """
-        effects = [effect for effect in parcel.effects if effect[:2] == place]
+        effects = [effect for effect in parcel.effects if (effect.topic, effect.partition) == place]
         self.outstanding -= len(effects)
         self._flying[place[0]] -= 1
         self._wait_for(place[0], parcel._replace(effects=effects))

@@ -62,7 +62,7 @@ class Kafka:
         self.changelogs: dict[Place, list[Transaction]] = {place: [] for place in self.expected}
         self.committed: dict[Place, dict[bytes, bytes]] = {place: {} for place in self.expected}
         self.epochs = dict.fromkeys(self.expected, 0)
-        self.arrived: set[tuple[str, int, bytes | None, bytes | None]] = set()
+        self.arrived: set[Effect] = set()
         self.crm: dict[tuple[str, int], list[bytes]] = {}
         self.said: list[Said] = []
         self.late: list[deque[Effect]] = []
@@ -98,8 +98,8 @@ class Kafka:
         self.topics[topic] = Topic(b"%s-%d" % (name, int(number) + 1) + b"." * (16 - len(name) - 2), len(old.logs))
 
     def deliver(self, effect: Effect) -> None:
-        self.repeated += effect[:4] in self.arrived
-        self.arrived.add(effect[:4])
+        self.repeated += effect in self.arrived
+        self.arrived.add(effect)
         if effect.topic in self.topics:
             self.append(effect.topic, effect.partition, effect.key, effect.value)
         else:
@@ -167,7 +167,7 @@ class Kafka:
     def _judge_order(self, place: Place, position: int) -> None:
         """Law 3: effects are in the log before the position that stands for them."""
         for effect in self.expected[place].before(position):
-            if effect[:4] not in self.arrived:
+            if effect not in self.arrived:
                 raise Violation(f"{place.topic} [{place.partition}]: {position} was committed before {effect.value!r} was delivered")
 
     def restore(self, place: Place, *, committed_only: bool = True) -> Restored:
