@@ -12,7 +12,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 class Effect(Struct, frozen=True, gc=False):
     """One record for Kafka.  *partition* is always chosen by the fold, never by a client's partitioner.
 
-    A struct, which is made in a sixth of the time that a named tuple takes: three for two events.
+    A struct, for it is made in a third of the time that a named tuple takes: 47 ns in place of 152.
     """
 
     topic: str
