@@ -160,9 +160,9 @@ class Faults:
         self._start_kafka()
 
     def _start_kafka(self) -> None:
-        """Start Kafka again; how long it reads its logs, on a machine that others use, is no worker's recovery."""
+        """Start Kafka again; how long it reads its logs, on a machine that others use, is nobody's recovery, of whatever fault."""
         self.ground.start_kafka()
-        self.began[-1] = time.monotonic()
+        self.began = [time.monotonic()] * len(self.began)
 
     def _wire_cut(self) -> None:
         wire = self.random.randrange(WIRES)
