@@ -9,13 +9,12 @@ from confluent_kafka.admin import AdminClient
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError as KafkaPythonError
 
+from agents.engine.departed import RETRY_MS
 from agents.settings import BadSettings, Settings
 
 PATIENCE_S: Final = 30
 REACH_S: Final = 5.0
 """How long Kafka may take to answer at all."""
-RETRY_MS: Final = 500
-"""How long kafka-python waits at most before it tries again: 30 s else, and a broker that is back would not be seen."""
 
 
 def librdkafka(settings: Settings) -> dict[str, Any]:
@@ -91,10 +90,10 @@ def latest(settings: Settings, topic: str) -> Mapping[bytes, Message]:
         reader.close()
 
 
-def topics_of(client: Consumer | AdminClient, settings: Settings) -> Mapping[str, Any]:
-    """Ask for all topics, by name; raises ``BadSettings`` when Kafka does not answer."""
+def topics_of(client: Consumer | AdminClient, settings: Settings, topic: str | None = None) -> Mapping[str, Any]:
+    """Ask for all topics, by name, or for *topic* alone; raises ``BadSettings`` when Kafka does not answer."""
     try:
-        return cast(Mapping[str, Any], client.list_topics(timeout=REACH_S).topics)
+        return cast(Mapping[str, Any], client.list_topics(topic, timeout=REACH_S).topics)
     except KafkaException as error:
         raise BadSettings(f"kafka: {settings.bootstrap()} can't be reached: {error.args[0].str()}") from None
 

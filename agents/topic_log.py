@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from agents.clients import librdkafka
+from agents.clients import librdkafka, topics_of
 from agents.settings import BadSettings, Settings
 
 REACH_S: Final = 10.0
@@ -124,10 +124,7 @@ class TopicLog:
         return None
 
     def _found(self, settings: Settings) -> tuple[int, ...]:
-        try:
-            found = self._consumer.list_topics(self.topic, timeout=REACH_S).topics[self.topic]
-        except KafkaException as error:
-            raise BadSettings(f"kafka: {settings.bootstrap()} can't be reached: {error.args[0].str()}") from None
+        found = topics_of(self._consumer, settings, self.topic)[self.topic]
         if found.error is not None:
             raise BadSettings(f"{self.topic}: {found.error.str()}")
         return tuple(sorted(found.partitions))

@@ -9,20 +9,19 @@ from schemas import topics
 
 
 class Keyed(NamedTuple):
-    """A stage that keeps states: its consumer group, the topic that it reads, and what it calls its states."""
+    """A stage that keeps states: its consumer group, the topic that it reads, and the one that its states are rebuilt from."""
 
     app_id: str
     topic: str
-    table: str
+    changelog: str
 
-    @property
-    def changelog(self) -> str:
-        """Name the topic that its states are rebuilt from."""
-        return topics.changelog(self.app_id, self.table)
+
+def _keyed(app_id: str, topic: str, table: str) -> Keyed:
+    return Keyed(app_id, topic, topics.changelog(app_id, table))
 
 
 INTAKE: Final = "huiliu-intake"
-MEMBERS: Final = Keyed("huiliu-members", topics.MEMBERS, "states")
-SHARES: Final = Keyed("huiliu-shares", topics.SHARES, "states")
-BUDGETS: Final = Keyed("huiliu-budgets", topics.BUDGETS, "states")
-CONTROL: Final = Keyed("huiliu-control", topics.RULES, "sets")
+MEMBERS: Final = _keyed("huiliu-members", topics.MEMBERS, "states")
+SHARES: Final = _keyed("huiliu-shares", topics.SHARES, "states")
+BUDGETS: Final = _keyed("huiliu-budgets", topics.BUDGETS, "states")
+CONTROL: Final = _keyed("huiliu-control", topics.RULES, "sets")

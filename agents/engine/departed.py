@@ -6,13 +6,15 @@ from kafka.errors import KafkaError
 from agents.engine.process import is_dead
 
 BOOTSTRAP_MS = 5_000
-RETRY_MS = 500  # 30 s else: who starts while the broker is away would not see that it is back
+RETRY_MS = 500
+"""How long kafka-python waits at most before it tries again: 30 s else, and a broker that is back would not be seen."""
 
 
 def let_depart(servers: str, group: str) -> list[str]:
     """Take out of *group* who died here; gives their member ids.  Blocks; raises kafka-python's ``KafkaError``."""
-    backoff = {"reconnect_backoff_max_ms": RETRY_MS}
-    with KafkaAdminClient(bootstrap_servers=servers.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS, **backoff) as admin:
+    with KafkaAdminClient(
+        bootstrap_servers=servers.split(","), bootstrap_timeout_ms=BOOTSTRAP_MS, reconnect_backoff_max_ms=RETRY_MS
+    ) as admin:
         return put_out_dead(admin, group)[0]
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from schemas import topics
 from schemas.effects import Effect
 from schemas.fold import PartitionFold, StatelessFold
 
@@ -21,7 +20,7 @@ class Durable(NamedTuple):
 
 @dataclass(frozen=True)
 class KeyedStage:
-    """A stage with a table: one input topic, one changelog, one fold for each partition.
+    """A stage with a table: one input topic, one changelog that the table is rebuilt from, one fold for each partition.
 
     *farewell* makes a record for a partition of the stage's own input, written
     at a graceful stop and folded if there is time.  *on_durable* is called
@@ -30,15 +29,10 @@ class KeyedStage:
 
     app_id: str
     topic: str
-    table: str
+    changelog: str
     fold: Callable[[], PartitionFold]
     farewell: Callable[[int], Effect] | None = None
     on_durable: Callable[[Durable], None] | None = None
-
-    @property
-    def changelog(self) -> str:
-        """Name the topic that the table is rebuilt from."""
-        return topics.changelog(self.app_id, self.table)
 
 
 class TopicSource(Protocol):

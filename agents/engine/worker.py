@@ -43,10 +43,11 @@ async def _run(make: Callable[[], EngineApp]) -> int:
     either: set[asyncio.Future[Any]] = {engine.ended, stopping}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     # Who failed has nothing to make durable: whoever takes over, or the next start, need not wait for an answer that may never come.
-    stop_s = CLOSE_S if engine.ended.done() else engine.options.stop_s
+    failed = engine.ended.done()
+    stop_s = CLOSE_S if failed else engine.options.stop_s
     _end_after(stop_s + GRACE_S, engine)
     deadline = monotonic() + stop_s
-    clean = not engine.ended.done() and await app.finish(deadline - monotonic() - CLOSE_S)
+    clean = not failed and await app.finish(deadline - monotonic() - CLOSE_S)
     engine.observer.stopped(clean)
     await _end(app, starting, deadline)
     return FINE if clean else _status(engine)

@@ -13,6 +13,7 @@ from agents.engine.options import Options
 from agents.engine.stage import Durable, KeyedStage
 from agents.engine.worker import run as run_worker
 from benchmarks.contenders.job import Counted, Job, advance, decode_event, decode_state, encode
+from schemas import topics
 from schemas.effects import Effect
 from schemas.fold import STAMP, Folded, Home, Record
 
@@ -82,6 +83,8 @@ def run(job: Job) -> float:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with tempfile.TemporaryDirectory() as folder:
-        stage = KeyedStage(job.app_id, job.source, "bench", lambda: CountingFold(job.output), on_durable=durable)
+        stage = KeyedStage(
+            job.app_id, job.source, topics.changelog(job.app_id, "bench"), lambda: CountingFold(job.output), on_durable=durable
+        )
         run_worker(lambda: create_app(stage, Options(job.servers, Path(folder)), clock))
     return spent[0]

@@ -261,9 +261,8 @@ def test_a_worker_whose_broker_does_not_answer_ends_soon_after_it_gives_up(tmp_p
     echo = EchoCluster(kafka.bootstrap, "mute", tmp_path)
     try:
         topic = echo.make("mute-source")
-        echo.publish(
-            topic, values(200_000), **{"queue.buffering.max.messages": "200000"}
-        )  # so that some are on their way whenever the broker falls silent
+        # So many that some are on their way whenever the broker falls silent.
+        echo.publish(topic, values(200_000), **{"queue.buffering.max.messages": "200000"})
         echo.read_from(topic)
         worker = echo.start("r1", "--session", str(SHORT_S))
         wait_until(lambda: echo.written() > 1_000, 20, lambda: f"{echo.written()} were handed on")

@@ -16,6 +16,7 @@ from agents.engine.observer import Quiet
 from agents.engine.options import Options
 from agents.engine.stage import KeyedStage
 from agents.engine.worker import run
+from schemas import topics
 from tests.shell.toy import ToyFold
 
 
@@ -59,7 +60,7 @@ def main() -> int:
     if args.blind:
         assign_blindly_once()
     logging.basicConfig(level=logging.WARNING)
-    stage = KeyedStage(args.app, args.topic, "toy", lambda: ToyFold(args.output, 2))
+    stage = KeyedStage(args.app, args.topic, topics.changelog(args.app, "toy"), lambda: ToyFold(args.output, 2))
     options = Options(args.servers, Path(args.data), session_timeout_s=args.session)
 
     def make() -> EngineApp:
