@@ -265,8 +265,6 @@ def _properties(log: Path, port: int, controller: int, proxied: Mapping[int, int
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
-            "broker.session.timeout.ms": 3000,  # one that was killed may not start again before: 9 s else
-            "broker.heartbeat.interval.ms": 500,
             "group.min.session.timeout.ms": 1000,  # tests of take-overs would wait for 6 s else
             "log.cleaner.dedupe.buffer.size": 4194304,
             "log.dirs": log,
