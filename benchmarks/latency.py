@@ -47,8 +47,8 @@ GRANTS_TARGET_MS: Final = 120.0
 """p99, at the first of the rates."""
 LATE_S: Final = 60
 DUE: Final = re.compile(rb'"due":"(\d{19})"')
-MORNING_MS: Final = 1_789_956_600_000
-"""Half past nine in Shanghai: on a busy evening so much happens at once that no order of a short run is paid before it ends.
+MORNING_MS: Final = 1_789_941_600_000
+"""Six in the morning in Shanghai: on a busy evening so much happens at once that no order of a short run is paid before it ends.
 
 What is published is as of now; the street's own clock only says how much happens between an order and its payment.
 """
