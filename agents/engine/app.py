@@ -147,9 +147,13 @@ def _anchor(stage: Stage) -> str:
 
 def _backend(app: EngineApp, cluster: Cluster, options: Options, observer: Observer) -> Backend:
     """Choose how the stage keeps its position."""
+
+    def member() -> group.Consumer:
+        return cast(group.Consumer, app.consumer)
+
     if isinstance(app.stage, KeyedStage):
-        return KeyedBackend(app.stage, options.servers, cluster, observer)
-    return StatelessBackend(app.stage, cluster, lambda: cast(group.Consumer, app.consumer), observer)
+        return KeyedBackend(app.stage, options.servers, cluster, member, observer)
+    return StatelessBackend(app.stage, cluster, member, observer)
 
 
 def _wire(app: EngineApp, channel: BatchChannel) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from agents.engine.cluster import Topic
+from agents.engine.group import Position
 from agents.engine.pipeline import Pipeline, Place, States, Transaction
 from schemas.effects import Effect
 from schemas.fold import Record
@@ -30,6 +31,16 @@ class Lost(Exception):
 
 class Overtaken(Exception):
     """Another worker has taken the place over meanwhile."""
+
+
+class Group(Protocol):
+    """The group's commits, as its member may read and make them."""
+
+    async def positions(self, places: list[Place]) -> dict[Place, Position]:
+        """Read what is committed."""
+
+    async def report(self, positions: Mapping[Place, Position]) -> bool:
+        """Commit; False when the group has moved on."""
 
 
 class Backend(Protocol):

@@ -1,11 +1,11 @@
-"""What the engine asks the cluster: topics' ids, partition counts, ends of logs, the group's commits."""
+"""What the engine asks the cluster: topics' ids, partition counts, ends of logs."""
 
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, cast
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -35,11 +35,7 @@ class Cluster:
     """Look-ups, nothing that changes anything."""
 
     def __init__(self, servers: str) -> None:
-        self._servers = servers
-        self._admin = self._client()
-
-    def _client(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._servers, "topic.metadata.refresh.sparse": True, **CLIENT})
+        self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, **CLIENT})
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Describe the topics of *names* that exist."""
@@ -69,19 +65,6 @@ class Cluster:
         begins = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in earliest.items()}
         ends = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in latest.items()}
         return {place: Ends(begin, ends[place]) for place, begin in begins.items()}
-
-    async def group_commits(self, group: str, places: Iterable[Place]) -> dict[Place, int]:
-        """Tell which offsets *group* has committed; a place without a commit is absent.
-
-        By a client of its own: librdkafka 2.16 remembers a group's coordinator
-        even when it has let go of that broker, as it does of one that was away,
-        and what is asked of it then is never answered.
-        """
-        wanted = [TopicPartition(*place) for place in sorted(set(places))]
-        admin = self._client()  # named, or it would end before it is answered
-        futures = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=TIMEOUT_S)
-        answer = await _result(futures[group])
-        return {Place(at.topic, at.partition): at.offset for at in answer.topic_partitions if at.offset >= 0}
 
 
 async def _result(future: "Future[Any]") -> Any:

@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from agents.engine.backend import Done, Lost, Overtaken, Start
+from agents.engine.backend import Done, Group, Lost, Overtaken, Start
 from agents.engine.changelog import Changelog
 from agents.engine.cluster import Cluster, Topic
 from agents.engine.folding import fold_batch
@@ -67,8 +67,8 @@ class Table:
 class KeyedBackend:
     """Positions in the changelog, with the states."""
 
-    def __init__(self, stage: KeyedStage, servers: str, cluster: Cluster, observer: Observer) -> None:
-        self._stage, self._cluster, self._observer = stage, cluster, observer
+    def __init__(self, stage: KeyedStage, servers: str, cluster: Cluster, group: Callable[[], Group], observer: Observer) -> None:
+        self._stage, self._cluster, self._group, self._observer = stage, cluster, group, observer
         self._changelog = Changelog(servers, stage.app_id, stage.changelog)
         self._threads = ThreadPoolExecutor(THREADS, "changelog")
         self.tables: dict[int, Table] = {}
@@ -148,10 +148,10 @@ class KeyedBackend:
 
     async def _inspect(self, place: Place) -> Log:
         topics, ends, commits = await asyncio.gather(
-            self._cluster.topics([place.topic]), self._cluster.ends([place]), self._cluster.group_commits(self._stage.app_id, [place])
+            self._cluster.topics([place.topic]), self._cluster.ends([place]), self._group().positions([place])
         )
-        topic = topics[place.topic]
-        return Log(topic.id, topic.partitions, ends[place].begin, ends[place].end, commits.get(place))
+        topic, commit = topics[place.topic], commits.get(place)
+        return Log(topic.id, topic.partitions, ends[place].begin, ends[place].end, commit.offset if commit is not None else None)
 
     async def kept(self, durable: dict[Place, int]) -> None:
         """Go on: the producer still holds the fence."""

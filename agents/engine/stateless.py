@@ -5,9 +5,8 @@ producer's epoch: a former owner's commit is refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
-from agents.engine.backend import Done, Lost, Start
+from agents.engine.backend import Done, Group, Lost, Start
 from agents.engine.cluster import Cluster, Ends, Topic
 from agents.engine.folding import fold_stateless
 from agents.engine.group import Position
@@ -20,16 +19,6 @@ from schemas.fold import Record
 
 class MadeAgain(Exception):
     """A topic was made again while some of its partitions were taken over: the others' positions are the former one's."""
-
-
-class Group(Protocol):
-    """The group's commits, as its member may read and make them."""
-
-    async def positions(self, places: list[Place]) -> dict[Place, Position]:
-        """Read what is committed."""
-
-    async def report(self, positions: Mapping[Place, Position]) -> bool:
-        """Commit; False when the group has moved on."""
 
 
 class StatelessBackend:

@@ -4,9 +4,11 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from agents.servers import start_kafka
 from tests.integration.toy_cluster import SESSION_S, ToyCluster, wait_until
 
 
@@ -24,7 +26,7 @@ def test_a_worker_folds_stops_in_order_and_goes_on(cluster: ToyCluster) -> None:
     began = time.monotonic()
     assert cluster.stop_all() == [0]
     assert time.monotonic() - began < 10
-    assert "stopped clean=True" in (worker.stdout.read() if worker.stdout else "")
+    assert "stopped clean=True" in cluster.said(worker)
     cluster.publish(1_000)
     cluster.start()
     cluster.wait_until_durable()
@@ -121,3 +123,24 @@ def test_nobody_waits_for_a_worker_that_died_on_the_same_machine(cluster: ToyClu
         assert len(cluster.members()) == 2
         assert len(cluster.members() & before) == 1, "who lives stays in the group"
     cluster.judge()
+
+
+def test_a_worker_that_outlived_its_broker_takes_over_what_another_had(tmp_path: Path) -> None:
+    kafka = start_kafka(tmp_path / "kafka")
+    cluster = ToyCluster(kafka.bootstrap, "outlived")
+    try:
+        staying, leaving = cluster.start(), cluster.start()
+        cluster.publish(500)
+        cluster.wait_until_durable()
+        kafka.kill()
+        kafka = start_kafka(tmp_path / "kafka")
+        cluster.publish(500)
+        cluster.wait_until_durable()
+        leaving.kill()
+        cluster.publish(500)
+        cluster.wait_until_durable(3 * SESSION_S)
+        assert staying.poll() is None
+        cluster.judge()
+    finally:
+        cluster.end()
+        kafka.stop()

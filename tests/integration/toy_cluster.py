@@ -1,6 +1,7 @@
 """Real workers of the toy stage on a real Kafka, and what an oracle says that must have come of it."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from confluent_kafka import (
@@ -32,6 +34,7 @@ from tests.shell.toy import SEQUENCE, STATE
 PARTITIONS = 4
 OUTPUTS = 2
 SESSION_S = 6.0
+SAID = "said"
 
 
 class Copy(NamedTuple):
@@ -48,7 +51,8 @@ class ToyCluster:
     def __init__(self, servers: str, name: str) -> None:
         self.servers, self.name = servers, name
         self.source, self.output, self.changelog = f"{name}-in", f"{name}-out", f"{name}-toy-changelog"
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._data: dict[int, Path] = {}
         self.sent = 0
         settings = {"message.timestamp.type": "LogAppendTime"}
         wanted = [
@@ -61,13 +65,20 @@ class ToyCluster:
             made.result()
         self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
 
-    def start(self, *options: str) -> "subprocess.Popen[str]":
-        """Start one more worker."""
+    def start(self, *options: str) -> "subprocess.Popen[bytes]":
+        """Start one more worker.  What it says goes to a file: a pipe that nobody reads would stop it."""
+        data = Path(tempfile.mkdtemp())
         command = [sys.executable, "-m", "tests.shell.toy_worker", "--servers", self.servers, "--app", self.name, "--topic", self.source]
-        command += ["--output", self.output, "--data", tempfile.mkdtemp(), "--session", str(SESSION_S), *options]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command += ["--output", self.output, "--data", str(data), "--session", str(SESSION_S), *options]
+        with (data / SAID).open("wb") as said:
+            worker = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         self.workers.append(worker)
+        self._data[worker.pid] = data
         return worker
+
+    def said(self, worker: "subprocess.Popen[bytes]") -> str:
+        """Read what *worker* said so far."""
+        return (self._data[worker.pid] / SAID).read_text()
 
     def publish(self, count: int) -> None:
         """Write *count* records of 200 keys; one in a hundred makes the fold raise."""
@@ -91,8 +102,7 @@ class ToyCluster:
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
-            if worker.stdout is not None:
-                worker.stdout.close()
+            shutil.rmtree(self._data[worker.pid])
 
     def positions(self) -> list[int]:
         """Read each partition's committed position from its marker."""
