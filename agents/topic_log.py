@@ -15,13 +15,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from agents.clients import librdkafka, topics_of
+from agents.engine.cluster import LEADERLESS
 from agents.settings import BadSettings, Settings
 
 REACH_S: Final = 10.0
 DELIVER_S: Final = 60.0
 POLL_S: Final = 0.2
 READ_S: Final = 0.02  # librdkafka waits for so long unless 1,000 records came: the end of a log is not to be waited for
-LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -130,7 +130,7 @@ class TopicLog:
         return tuple(sorted(found.partitions))
 
     def _extent(self, partition: int) -> Extent:
-        """Ask the partition's leader; one that was made or moved a moment ago has none yet, or another than the client knows."""
+        """Ask the partition's leader, once it has one that the client knows."""
         deadline = monotonic() + REACH_S
         while True:
             try:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, cast
+from time import monotonic
+from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -14,6 +15,9 @@ from agents.engine.writer import CLIENT
 
 TIMEOUT_S = 10.0
 PATIENCE_S = TIMEOUT_S + 5
+LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What is said of a partition that was made or moved a moment ago."""
+LEADERLESS_S = 0.05
 EARLIEST, LATEST = OffsetSpec.for_timestamp(-2), OffsetSpec.for_timestamp(-1)
 
 
@@ -55,16 +59,34 @@ class Cluster:
         return found
 
     async def ends(self, places: Iterable[Place], *, committed: bool = False) -> dict[Place, Ends]:
-        """Tell where the logs of *places* begin and end; with *committed*, where the first open transaction begins."""
-        wanted = [TopicPartition(*place) for place in sorted(set(places))]
-        if not wanted:
-            return {}
-        earliest = self._admin.list_offsets(dict.fromkeys(wanted, EARLIEST), request_timeout=TIMEOUT_S)
+        """Tell where the logs of *places* begin and end; with *committed*, where the first open transaction begins.
+
+        One that was made or moved a moment ago has no leader yet, or another
+        than the client knows: it is asked for again.
+        """
         isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-        latest = self._admin.list_offsets(dict.fromkeys(wanted, LATEST), isolation_level=isolation, request_timeout=TIMEOUT_S)
-        begins = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in earliest.items()}
-        ends = {Place(at.topic, at.partition): (await _result(future)).offset for at, future in latest.items()}
-        return {place: Ends(begin, ends[place]) for place, begin in begins.items()}
+        wanted, found = set(places), dict[Place, Ends]()
+        deadline = monotonic() + TIMEOUT_S
+        while wanted:
+            earliest = self._list_offsets(wanted, EARLIEST, IsolationLevel.READ_UNCOMMITTED)
+            latest = self._list_offsets(wanted, LATEST, isolation)
+            for place in sorted(wanted):
+                try:
+                    begin, end = await _result(earliest[place]), await _result(latest[place])
+                except KafkaException as refused:
+                    if refused.args[0].code() not in LEADERLESS or monotonic() > deadline:
+                        raise
+                    continue
+                found[place] = Ends(begin.offset, end.offset)
+            wanted -= found.keys()
+            if wanted:
+                await asyncio.sleep(LEADERLESS_S)
+        return found
+
+    def _list_offsets(self, places: Iterable[Place], at: OffsetSpec, isolation: IsolationLevel) -> dict[Place, "Future[Any]"]:
+        asked = {TopicPartition(*place): at for place in sorted(places)}
+        futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_S)
+        return {Place(of.topic, of.partition): future for of, future in futures.items()}
 
 
 async def _result(future: "Future[Any]") -> Any:
