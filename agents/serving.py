@@ -118,8 +118,8 @@ class Serving(Service):
     async def _rounds(self) -> None:
         wait_s = EVERY_S
         while not self.should_stop:
-            await self.sleep(wait_s)
             wait_s = EVERY_S if await self.round() else min(2 * wait_s, LONGEST_WAIT_S)
+            await self.sleep(wait_s)
 
     async def on_stop(self) -> None:
         """Write what is left, if Redis is quick; whoever has the partition next writes the rest."""

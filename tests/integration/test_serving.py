@@ -331,3 +331,17 @@ def test_the_script_is_given_again_to_a_redis_that_forgot_it(server: Redis) -> N
     redis.Redis.from_url(server.url).script_flush()
     assert going.go().round()
     assert copy_in(server.url)
+
+
+def test_a_stop_in_order_writes_the_rest_and_calls_nothing_stale(server: Redis) -> None:
+    going = worker(server.url).go(100)
+
+    async def serve_and_stop() -> None:
+        await going.serving.start()
+        await asyncio.sleep(0.1)
+        going.go()
+        await going.serving.stop()
+
+    asyncio.run(serve_and_stop())
+    assert going.serving.waiting == 0
+    assert not going.is_stale
