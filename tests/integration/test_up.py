@@ -123,7 +123,7 @@ def test_two_on_one_folder_are_refused(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         lines_until(process.stdout, "Kafka is at")
         second = subprocess.run(
-            [sys.executable, "-m", "agents", "up", "--data", str(tmp_path)], capture_output=True, text=True, check=False, timeout=30
+            [sys.executable, "-m", "agents", "up", "--data", str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
         )
         assert second.returncode == 2
         assert "another `huiliu up` runs on it" in second.stderr
