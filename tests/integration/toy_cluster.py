@@ -132,6 +132,18 @@ class ToyCluster:
         group = admin.describe_consumer_groups([self.name])[self.name].result()
         return {one.member_id for one in group.members} if group.state is ConsumerGroupState.STABLE else set()
 
+    def both(self) -> set[str]:
+        """Wait until the group settled with two members; gives their names."""
+        found: set[str] = set()
+
+        def are_two() -> bool:
+            found.clear()
+            found.update(self.members())
+            return len(found) == 2
+
+        wait_until(are_two, 20, lambda: f"in the group: {found}")
+        return found
+
     def told(self) -> list[int]:
         """Read each partition's position as the group was told of it."""
         admin = AdminClient({"bootstrap.servers": self.servers})
