@@ -140,7 +140,7 @@ def _structured(value: bytes, encoding: int | None, *, batch: bool) -> Received 
         if isinstance(content, Flaw):
             return content
         event = {name: entry for name, entry in sent.items() if name != "data_base64"} | {"data": content.content}
-    body = document.body if event is sent and event.keys() <= _PLAIN else _body(event)
+    body = document.body if event is sent and _PLAIN.issuperset(event) else _body(event)
     return Received(event, sent, body, document.raw, document.encoding)
 
 

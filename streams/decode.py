@@ -122,13 +122,13 @@ def _flaw(content: object, where: str, depth: int) -> Flaw | None:
 
 
 def _flaw_of_scalar(content: object, where: str) -> Flaw | None:
-    if isinstance(content, int) and not _LEAST <= content <= _MOST:
-        return Flaw(Reason.UNDECODABLE, where, "a larger integer", "integers of at most 64 bits")
-    if isinstance(content, float) and content - content != 0:
-        return Flaw(Reason.UNDECODABLE, where, "a number that is not finite", "finite numbers")
-    if not isinstance(content, str | int | float | bytes | None):
-        return Flaw(Reason.UNDECODABLE, where, "a MessagePack extension", "types that JSON has")
-    return None
+    if content is None or isinstance(content, (str, bytes)):
+        return None
+    if isinstance(content, int):
+        return None if _LEAST <= content <= _MOST else Flaw(Reason.UNDECODABLE, where, "a larger integer", "integers of at most 64 bits")
+    if isinstance(content, float):
+        return None if content - content == 0 else Flaw(Reason.UNDECODABLE, where, "a number that is not finite", "finite numbers")
+    return Flaw(Reason.UNDECODABLE, where, "a MessagePack extension", "types that JSON has")
 
 
 class _Repeat(ValueError):
