@@ -3,9 +3,20 @@
 Source: DESIGN 3 and 4.
 """
 
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from schemas import topics
+
+
+class Stage(StrEnum):
+    """A stage is a Faust app with one consumer group."""
+
+    INTAKE = "intake"
+    MEMBERS = "members"
+    SHARES = "shares"
+    BUDGETS = "budgets"
+    CONTROL = "control"
 
 
 class Keyed(NamedTuple):

@@ -1,7 +1,6 @@
 """``huiliu reset STAGE``: a stage begun anew, where its states can't go on."""
 
 import asyncio
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -15,21 +14,11 @@ from agents.engine import reset
 from agents.engine.departed import put_out_dead
 from agents.settings import Settings
 from schemas import stages
-from schemas.stages import Keyed
+from schemas.stages import Keyed, Stage
 from streams import budgets
 from streams.partition import carried
 
 ANSWER_S = 30.0
-
-
-class Stage(StrEnum):
-    """What can be begun anew."""
-
-    INTAKE = "intake"
-    MEMBERS = "members"
-    SHARES = "shares"
-    BUDGETS = "budgets"
-    CONTROL = "control"
 
 
 TARGETS = {Stage.MEMBERS: stages.MEMBERS, Stage.SHARES: stages.SHARES, Stage.BUDGETS: stages.BUDGETS, Stage.CONTROL: stages.CONTROL}

@@ -1,22 +1,12 @@
 """``huiliu worker STAGE``: one stage's worker, one process on one core."""
 
 import importlib
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from agents.cli.common import settings_of
-
-
-class Stage(StrEnum):
-    """A stage is a Faust app with one consumer group."""
-
-    INTAKE = "intake"
-    MEMBERS = "members"
-    SHARES = "shares"
-    BUDGETS = "budgets"
-    CONTROL = "control"
+from schemas.stages import Stage
 
 
 def worker(context: typer.Context, stage: Annotated[Stage, typer.Argument(help="Which stage.")]) -> None:

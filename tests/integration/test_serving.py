@@ -318,7 +318,7 @@ def test_a_paused_redis_holds_nothing(server: Redis) -> None:
     longest_s, waited_s, taken = asyncio.run(paused())
     assert not taken
     assert waited_s < 3 * TIMEOUT_S
-    assert longest_s < TIMEOUT_S / 3
+    assert longest_s < TIMEOUT_S, "the loop waited for Redis"
     assert going.serving.waiting > 0
     assert going.round()
     assert going.serving.waiting == 0
