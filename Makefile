@@ -64,7 +64,7 @@ fix: setup
 # By files, in the order of tests/conftest.py: the longest first.  Four at a time on two cores, for a third of their time is waiting.
 # What holds for any events is tried on the folds as workers run them, compiled; the rest of them as Python, too.
 test: lint
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/property
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/property
 	HUILIU_TEST_COMPILED=1 $(BIN)/pytest -q -n 2 tests/unit tests/property
 
 demo: setup

@@ -35,13 +35,7 @@ def serve_http(app: EngineApp, telemetry: Telemetry, settings: Settings) -> None
     Live until something failed; ready once what it owns, if anything, is taken over and read.
     """
     engine = app.engine
-
-    async def http() -> None:
-        await app.add_runtime_dependency(
-            Http(telemetry, lambda: engine.failure, lambda: engine.problem, settings.http_host, settings.http_port)
-        )
-
-    app.task(http)
+    app.health = Http(telemetry, lambda: engine.failure, lambda: engine.problem, settings.http_host, settings.http_port)
 
 
 def keep_topics(app: EngineApp, telemetry: Telemetry, settings: Settings) -> None:

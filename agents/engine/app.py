@@ -33,16 +33,20 @@ FAREWELL_SHARE = 0.4  # of the time for a stop
 
 
 class EngineApp(faust.App):
-    """A Faust app with the engine beside it."""
+    """A Faust app with the engine beside it.  *health* tells how it is, from before Kafka is there."""
 
     fence: HeartbeatFence
     engine: Engine
     stage: Stage
     watch: Watch
+    health: mode.Service | None = None
     subscription: Subscription | None = None
 
     async def on_start(self) -> None:
         """Start the engine with the app."""
+        if self.health is not None:
+            await self.add_runtime_dependency(self.health)
+        await self._meet_kafka()
         await self._let_dead_depart()
         if self.subscription is not None:
             await self.subscription.update()
@@ -51,6 +55,13 @@ class EngineApp(faust.App):
         await self.add_runtime_dependency(self.watch)
         if self.subscription is not None:
             await self.add_runtime_dependency(self.subscription)
+
+    async def _meet_kafka(self) -> None:
+        """Wait until Kafka answers: whoever gave up would be started again later and later."""
+        engine = self.engine
+        while not await engine.cluster.answers():
+            self.log.warning("Kafka at %s does not answer; waiting for it", engine.options.servers)
+        engine.met = True
 
     async def _let_dead_depart(self) -> None:
         """Wait for none of the group who died on this machine; where that can't be told, they are waited for."""

@@ -15,6 +15,7 @@ from agents.engine.writer import CLIENT
 
 TIMEOUT_S = 10.0
 PATIENCE_S = TIMEOUT_S + 5
+MEET_S = 5.0
 LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 """What is said of a partition that was made or moved a moment ago."""
 LEADERLESS_S = 0.05
@@ -40,6 +41,14 @@ class Cluster:
 
     def __init__(self, servers: str) -> None:
         self._admin = AdminClient({"bootstrap.servers": servers, "topic.metadata.refresh.sparse": True, **CLIENT})
+
+    async def answers(self) -> bool:
+        """Tell whether Kafka is there; waits ``MEET_S`` for it."""
+        try:
+            await _result(self._admin.describe_cluster(request_timeout=MEET_S))
+        except KafkaException:
+            return False
+        return True
 
     async def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Describe the topics of *names* that exist."""

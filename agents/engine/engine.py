@@ -54,7 +54,7 @@ class Engine(faust.Service):
 
     *put* hands the batches of one fetch to the agent, which calls ``fold`` for
     each: what Faust costs an item is shared by all places that had records.
-    *ended* is done with the first failure.
+    *met* is true once Kafka answered; *ended* is done with the first failure.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Engine(faust.Service):
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.Event()
         self._changing = asyncio.Lock()
+        self.met = False
         self._settled_in = False
         self._rebalances = 0
         self._fetching = asyncio.Lock()
@@ -89,7 +90,9 @@ class Engine(faust.Service):
     @property
     def problem(self) -> str | None:
         """Say why the worker does no work yet; None when it reads."""
-        return self.failure or (None if self._settled_in else "partitions are being taken over")
+        if self.failure or self._settled_in:
+            return self.failure
+        return "partitions are being taken over" if self.met else f"Kafka at {self.options.servers} does not answer"
 
     # -- membership
 

@@ -39,7 +39,7 @@ class Watch(faust.Service):
         self._progress: dict[Place, Progress] = {}
         self._open: bool | None = None
         self._waiting: set[str] = set()
-        self._since: float | None = monotonic()
+        self._since: float | None = None
         super().__init__()
 
     @faust.Service.task

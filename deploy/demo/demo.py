@@ -40,7 +40,7 @@ SEED: Final = 20261124
 SECONDS: Final = 40
 RATE: Final = 1_000
 READY_S: Final = 60.0
-SETTLE_S: Final = 15.0
+SETTLE_S: Final = 30.0
 STOP_S: Final = 20.0
 
 

@@ -1,0 +1,60 @@
+"""Workers that start while Kafka is away: they wait for it, say so, and end when they are told to."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.servers import Kafka, start_kafka
+from agents.settings import Settings
+from tests.integration.crew import Crew, Worker, eventually
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[tuple[Crew, Kafka]]:
+    kafka = start_kafka(tmp_path / "kafka")
+    try:
+        settings = Settings(kafka=kafka.bootstrap, data=tmp_path / "data", partitions=2)
+        with Crew(settings) as crew:
+            kafka.stop()
+            yield crew, kafka
+    finally:
+        kafka.stop()
+
+
+def asked(worker: Worker, page: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/health/{page}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    except urllib.error.URLError as silent:
+        return 0, str(silent)
+
+
+def test_a_worker_waits_for_kafka_and_begins_when_it_is_there(away: tuple[Crew, Kafka], tmp_path: Path) -> None:
+    crew, kafka = away
+    workers = crew.start("intake", "members", "control")
+    for worker in workers:
+        eventually(lambda worker=worker: asked(worker, "live") == (200, "ok\n"), "the page of a worker that waits")
+        assert asked(worker, "ready") == (503, f"Kafka at {kafka.bootstrap} does not answer\n")
+    for worker in workers:
+        eventually(lambda worker=worker: "does not answer; waiting for it" in worker.log.read_text(), "a line in the log")
+        assert worker.process.poll() is None
+    with start_kafka(tmp_path / "kafka") as again:
+        assert again.bootstrap == kafka.bootstrap
+        crew.wait_until_ready()
+        assert crew.ended == []
+        for stage in ("intake", "members", "control"):
+            crew.stop(stage)
+
+
+def test_a_worker_that_waits_for_kafka_stops_when_it_is_told_to(away: tuple[Crew, Kafka]) -> None:
+    crew, _ = away
+    workers = crew.start("intake", "members")
+    for worker in workers:
+        eventually(lambda worker=worker: asked(worker, "live")[0] == 200, "the page of a worker that waits")
+        worker.ask_to_stop()
+        assert worker.stopped(15) == 0
