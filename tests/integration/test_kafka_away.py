@@ -3,6 +3,7 @@
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,21 @@ def asked(worker: Worker, page: str) -> tuple[int, str]:
         return 0, str(silent)
 
 
+def wait_until_it_waits(worker: Worker) -> None:
+    eventually(lambda: asked(worker, "live") == (200, "ok\n"), "the page of a worker that waits")
+
+
+def has_said(worker: Worker, words: str) -> bool:
+    return words in worker.log.read_text()
+
+
 def test_a_worker_waits_for_kafka_and_begins_when_it_is_there(away: tuple[Crew, Kafka], tmp_path: Path) -> None:
     crew, kafka = away
     workers = crew.start("intake", "members", "control")
     for worker in workers:
-        eventually(lambda worker=worker: asked(worker, "live") == (200, "ok\n"), "the page of a worker that waits")
+        wait_until_it_waits(worker)
         assert asked(worker, "ready") == (503, f"Kafka at {kafka.bootstrap} does not answer\n")
-    for worker in workers:
-        eventually(lambda worker=worker: "does not answer; waiting for it" in worker.log.read_text(), "a line in the log")
+        eventually(partial(has_said, worker, "does not answer; waiting for it"), "a line in the log")
         assert worker.process.poll() is None
     with start_kafka(tmp_path / "kafka") as again:
         assert again.bootstrap == kafka.bootstrap
@@ -55,6 +63,6 @@ def test_a_worker_that_waits_for_kafka_stops_when_it_is_told_to(away: tuple[Crew
     crew, _ = away
     workers = crew.start("intake", "members")
     for worker in workers:
-        eventually(lambda worker=worker: asked(worker, "live")[0] == 200, "the page of a worker that waits")
+        wait_until_it_waits(worker)
         worker.ask_to_stop()
         assert worker.stopped(15) == 0
