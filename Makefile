@@ -61,7 +61,7 @@ fix: setup
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-# By files, in the order of tests/conftest.py: the longest first.  Four at a time on two cores, for a third of their time is waiting.
+# By files, in the order of tests/conftest.py: the longest first.  Three at a time on two cores: part of their time is waiting.
 # What holds for any events is tried on the folds as workers run them, compiled; the rest of them as Python, too.
 test: lint
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/property
