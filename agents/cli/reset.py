@@ -20,7 +20,6 @@ from streams.partition import carried
 
 ANSWER_S = 30.0
 
-
 TARGETS = {Stage.MEMBERS: stages.MEMBERS, Stage.SHARES: stages.SHARES, Stage.BUDGETS: stages.BUDGETS, Stage.CONTROL: stages.CONTROL}
 CONSEQUENCES = {
     Stage.INTAKE: "Brands' topics are read from their beginnings. A member drops what it had from the last 8 partitions that it came "

@@ -46,7 +46,7 @@ class EngineApp(faust.App):
         """Start the engine with the app."""
         if self.health is not None:
             await self.add_runtime_dependency(self.health)
-        await self._meet_kafka()
+        await self.engine.meet_kafka()
         await self._let_dead_depart()
         if self.subscription is not None:
             await self.subscription.update()
@@ -55,13 +55,6 @@ class EngineApp(faust.App):
         await self.add_runtime_dependency(self.watch)
         if self.subscription is not None:
             await self.add_runtime_dependency(self.subscription)
-
-    async def _meet_kafka(self) -> None:
-        """Wait until Kafka answers: whoever gave up would be started again later and later."""
-        engine = self.engine
-        while not await engine.cluster.answers():
-            self.log.warning("Kafka at %s does not answer; waiting for it", engine.options.servers)
-        engine.met = True
 
     async def _let_dead_depart(self) -> None:
         """Wait for none of the group who died on this machine; where that can't be told, they are waited for."""

@@ -18,7 +18,7 @@ PATIENCE_S = TIMEOUT_S + 5
 MEET_S = 5.0
 LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 """What is said of a partition that was made or moved a moment ago."""
-LEADERLESS_S = 0.05
+LEADERLESS_S = 0.05  # until it is asked again
 EARLIEST, LATEST = OffsetSpec.for_timestamp(-2), OffsetSpec.for_timestamp(-1)
 
 
@@ -46,7 +46,7 @@ class Cluster:
         """Tell whether Kafka is there; waits ``MEET_S`` for it."""
         try:
             await _result(self._admin.describe_cluster(request_timeout=MEET_S))
-        except KafkaException:
+        except (KafkaException, TimeoutError):
             return False
         return True
 

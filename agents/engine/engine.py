@@ -54,7 +54,7 @@ class Engine(faust.Service):
 
     *put* hands the batches of one fetch to the agent, which calls ``fold`` for
     each: what Faust costs an item is shared by all places that had records.
-    *met* is true once Kafka answered; *ended* is done with the first failure.
+    *ended* is done with the first failure.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Engine(faust.Service):
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.Event()
         self._changing = asyncio.Lock()
-        self.met = False
+        self._met_kafka = False
         self._settled_in = False
         self._rebalances = 0
         self._fetching = asyncio.Lock()
@@ -92,7 +92,13 @@ class Engine(faust.Service):
         """Say why the worker does no work yet; None when it reads."""
         if self.failure or self._settled_in:
             return self.failure
-        return "partitions are being taken over" if self.met else f"Kafka at {self.options.servers} does not answer"
+        return "partitions are being taken over" if self._met_kafka else f"Kafka at {self.options.servers} does not answer"
+
+    async def meet_kafka(self) -> None:
+        """Wait until Kafka answers: whoever gave up would be started again later and later."""
+        while not await self.cluster.answers():
+            self.log.warning("Kafka at %s does not answer; waiting for it", self.options.servers)
+        self._met_kafka = True
 
     # -- membership
 

@@ -72,11 +72,17 @@ class Worker:
 
     def ready(self) -> bool:
         """Tell whether the worker says that it does its work."""
+        return self.health("ready")[0] == 200
+
+    def health(self, page: str) -> tuple[int, str]:
+        """Ask it whether it is ``live`` or ``ready``; gives the status, 0 without an answer, and the text."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            return False
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health/{page}", timeout=1) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as silent:
+            return 0, str(silent)
 
     def kill(self) -> None:
         """End it at once."""

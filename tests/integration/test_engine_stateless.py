@@ -1,8 +1,6 @@
 """A stage without a table on a real Kafka: untrusted topics that come, go and are made again, kills, another routing."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from agents.engine.worker import CANNOT_RUN, CLOSE_S, GRACE_S
 from agents.servers import start_kafka
+from tests.integration.crew import Process, start_alone
 from tests.integration.toy_cluster import read_all, wait_until
 
 SHORT_S = 2.0
@@ -30,7 +29,8 @@ class EchoCluster:
         self.anchor, self.output = f"{name}-anchor", f"{name}-out"
         self.sources = folder / "sources"
         self.sources.write_text("")
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[Process] = []
+        self._logs: dict[int, Path] = {}
         self.make(self.anchor, 1)
         self.make(self.output, 2)
 
@@ -72,12 +72,17 @@ class EchoCluster:
                 came.append(int(offset))
         return found
 
-    def start(self, routing: str = "r1", *options: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "tests.shell.echo_worker", "--servers", self.servers, "--app", self.name, "--anchor", self.anchor]
-        command += ["--sources", str(self.sources), "--output", self.output, "--data", str(self.folder), "--routing", routing, *options]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(self, routing: str = "r1", *options: str) -> Process:
+        arguments = ["-m", "tests.shell.echo_worker", "--servers", self.servers, "--app", self.name, "--anchor", self.anchor]
+        arguments += ["--sources", str(self.sources), "--output", self.output, "--data", str(self.folder), "--routing", routing, *options]
+        log = self.folder / f"{len(self.workers)}.log"
+        worker = start_alone(arguments, {}, log)
         self.workers.append(worker)
+        self._logs[worker.pid] = log
         return worker
+
+    def said(self, worker: Process) -> str:
+        return self._logs[worker.pid].read_text()
 
     def handed_on(self) -> list[tuple[bytes, bytes]]:
         """What came out, how and what: in order, copies by origin once."""
@@ -99,18 +104,16 @@ class EchoCluster:
         wait_until(lambda: len(self.handed_on()) >= count, seconds, lambda: f"{len(self.handed_on())} of {count} were handed on")
         return self.handed_on()
 
-    def stop(self, worker: "subprocess.Popen[str]") -> str:
+    def stop(self, worker: Process) -> str:
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
-        return worker.stdout.read() if worker.stdout else ""
+        return self.said(worker)
 
     def end(self) -> None:
         for worker in self.workers:
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
-            if worker.stdout is not None:
-                worker.stdout.close()
 
 
 @pytest.fixture
@@ -229,7 +232,7 @@ def test_another_routing_starts_from_a_clean_stop_only(echo: EchoCluster) -> Non
     worker.wait()
     other = echo.start("r2")
     assert other.wait(40) == 2
-    assert "routed by r1 up to an unclean stop, this worker routes by r2" in (other.stdout.read() if other.stdout else "")
+    assert "routed by r1 up to an unclean stop, this worker routes by r2" in echo.said(other)
     former = echo.start("r1")
     echo.publish(topic, values(50, 50))
     echo.wait_for(100)

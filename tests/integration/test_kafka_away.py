@@ -1,7 +1,5 @@
 """Workers that start while Kafka is away: they wait for it, say so, and end when they are told to."""
 
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,18 +23,8 @@ def away(tmp_path: Path) -> Iterator[tuple[Crew, Kafka]]:
         kafka.stop()
 
 
-def asked(worker: Worker, page: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/health/{page}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
-    except urllib.error.URLError as silent:
-        return 0, str(silent)
-
-
 def wait_until_it_waits(worker: Worker) -> None:
-    eventually(lambda: asked(worker, "live") == (200, "ok\n"), "the page of a worker that waits")
+    eventually(lambda: worker.health("live") == (200, "ok\n"), "the page of a worker that waits")
 
 
 def has_said(worker: Worker, words: str) -> bool:
@@ -48,7 +36,7 @@ def test_a_worker_waits_for_kafka_and_begins_when_it_is_there(away: tuple[Crew, 
     workers = crew.start("intake", "members", "control")
     for worker in workers:
         wait_until_it_waits(worker)
-        assert asked(worker, "ready") == (503, f"Kafka at {kafka.bootstrap} does not answer\n")
+        assert worker.health("ready") == (503, f"Kafka at {kafka.bootstrap} does not answer\n")
         eventually(partial(has_said, worker, "does not answer; waiting for it"), "a line in the log")
         assert worker.process.poll() is None
     with start_kafka(tmp_path / "kafka") as again:

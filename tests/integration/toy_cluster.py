@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -29,6 +27,7 @@ from kafka.admin import MemberToRemove
 
 from agents.engine.takeover import MARKER, unpack
 from schemas.fold import STAMP
+from tests.integration.crew import Process, start_alone
 from tests.shell.toy import SEQUENCE, STATE
 
 PARTITIONS = 4
@@ -51,7 +50,7 @@ class ToyCluster:
     def __init__(self, servers: str, name: str) -> None:
         self.servers, self.name = servers, name
         self.source, self.output, self.changelog = f"{name}-in", f"{name}-out", f"{name}-toy-changelog"
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Process] = []
         self._data: dict[int, Path] = {}
         self.sent = 0
         settings = {"message.timestamp.type": "LogAppendTime"}
@@ -65,18 +64,17 @@ class ToyCluster:
             made.result()
         self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
 
-    def start(self, *options: str) -> "subprocess.Popen[bytes]":
-        """Start one more worker.  What it says goes to a file: a pipe that nobody reads would stop it."""
+    def start(self, *options: str) -> Process:
+        """Start one more worker."""
         data = Path(tempfile.mkdtemp())
-        command = [sys.executable, "-m", "tests.shell.toy_worker", "--servers", self.servers, "--app", self.name, "--topic", self.source]
-        command += ["--output", self.output, "--data", str(data), "--session", str(SESSION_S), *options]
-        with (data / SAID).open("wb") as said:
-            worker = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        arguments = ["-m", "tests.shell.toy_worker", "--servers", self.servers, "--app", self.name, "--topic", self.source]
+        arguments += ["--output", self.output, "--data", str(data), "--session", str(SESSION_S), *options]
+        worker = start_alone(arguments, {}, data / SAID)
         self.workers.append(worker)
         self._data[worker.pid] = data
         return worker
 
-    def said(self, worker: "subprocess.Popen[bytes]") -> str:
+    def said(self, worker: Process) -> str:
         """Read what *worker* said so far."""
         return (self._data[worker.pid] / SAID).read_text()
 
@@ -126,23 +124,19 @@ class ToyCluster:
         finally:
             remover.close()
 
-    def members(self) -> set[str]:
-        """Name who is in the group; nobody while it changes."""
-        admin = AdminClient({"bootstrap.servers": self.servers})
-        group = admin.describe_consumer_groups([self.name])[self.name].result()
-        return {one.member_id for one in group.members} if group.state is ConsumerGroupState.STABLE else set()
-
     def both(self) -> set[str]:
-        """Wait until the group settled with two members; gives their names."""
-        found: set[str] = set()
+        """Name the two members, once the group has settled with them."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        names: set[str] = set()
 
-        def are_two() -> bool:
-            found.clear()
-            found.update(self.members())
-            return len(found) == 2
+        def have_settled() -> bool:
+            group = admin.describe_consumer_groups([self.name])[self.name].result()
+            names.clear()
+            names.update(one.member_id for one in group.members)
+            return group.state is ConsumerGroupState.STABLE and len(names) == 2
 
-        wait_until(are_two, 20, lambda: f"in the group: {found}")
-        return found
+        wait_until(have_settled, 20, lambda: f"in the group: {names}")
+        return names
 
     def told(self) -> list[int]:
         """Read each partition's position as the group was told of it."""
