@@ -38,6 +38,7 @@ from streams.shares_fold import SharesFold
 from streams.tags import Change
 
 BATCH: Final = 2_000
+TICK_MS: Final = 10_000  # as often as the ticker's, by default
 _ID_BYTES: Final = 16
 
 
@@ -183,14 +184,23 @@ class Backtest:
             self.events += 1
             if isinstance(decided, DeadLetter):
                 self.refused += 1
-            else:
-                self._hear(decided[0], decided[1], record.timestamp)
+                continue
+            member, event = decided
+            if self._now_ms - max(event.time_ms, self._fold.partition.clock_ms) >= TICK_MS:
+                self._tick()
+            self._hear(member, event, record.timestamp)
 
     def end(self) -> list[Outcome]:
         """Let the clock reach the last record's time, and say what became of each campaign, by name."""
-        self._hear(None, Tick(self._now_ms), self._now_ms)
+        self._tick()
         self._close()
         return [self._outcome(one, name) for one in self._sets for name in sorted(one.campaigns)]
+
+    def _tick(self) -> None:
+        """Let the clock reach the time at which was appended what comes next, as live the ticker would have."""
+        tick = Tick(self._now_ms)
+        self._desks[topics.BUDGETS].hear(None, envelope.encode(tick), self._now_ms)
+        self._hear(None, tick, self._now_ms)
 
     def _hear(self, key: bytes | None, told: Envelope, at_ms: int) -> None:
         """Let members fold one record, and let everybody hear and answer what follows from it, within the open batches."""

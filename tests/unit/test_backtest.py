@@ -114,6 +114,15 @@ def test_what_no_campaign_asks_for_is_left_out_and_changes_nothing(monkeypatch: 
     assert min(outcome.grants for outcome in ends[0] if outcome.campaign in {"tea/faithful", "tea/first"}) > 5
 
 
+@pytest.mark.parametrize(("told_at", "grants"), [(NOON + HOUR, 1), (NOON + 5 * HOUR, 0)])
+def test_the_clock_is_as_late_as_what_is_told_late(told_at: int, grants: int) -> None:
+    rules = ruleset(f"brand: tea\ntags:\n  twice: {{count: {{events: click, within: 2h, at_least: 2}}}}\n"
+                    f"campaigns:\n  back: {{state: live, trigger: {{tag_entered: twice}}, {FIVE}}}")  # fmt: skip
+    test = Backtest([rules], SECRETS)
+    test.feed([recorded(0, "click", 1, page="home"), recorded(60, "click", 1, page="home")._replace(timestamp=told_at)])
+    assert [one.grants for one in test.end()] == [grants]
+
+
 def test_batches_are_of_no_account() -> None:
     records, ends = street(11), []
     for size in (1, 7, 1_000):
