@@ -127,7 +127,11 @@ class Writer:
         )
 
     async def send(self, effects: Sequence[Effect], batch: Awaited) -> None:
-        """Hand *effects* over; raises ``Fenced`` when Kafka may have given the partitions to another."""
+        """Hand *effects* over; raises ``Fenced`` when Kafka may have given the partitions to another.
+
+        Raises ``KafkaException`` where librdkafka knows already that a record
+        before was refused and nothing may follow.
+        """
         self._check_fence()
         if effects and self._linger.note(effects):
             await self._change_linger()
