@@ -43,6 +43,7 @@ def test_a_worker_waits_for_kafka_and_begins_when_it_is_there(away: tuple[Crew, 
         assert again.bootstrap == kafka.bootstrap
         crew.wait_until_ready()
         assert crew.ended == []
+        assert not any(has_said(worker, "can't be told") for worker in workers), "the groups' topic was only just made"
         for stage in ("intake", "members", "control"):
             crew.stop(stage)
 
